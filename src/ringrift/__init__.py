@@ -1,0 +1,1 @@
+"""RingRift: a self-play training system for the board game RingRift."""
