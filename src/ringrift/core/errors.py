@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class RingriftError(Exception):
     """Say what is wrong, where it was found and what would be accepted.
@@ -60,6 +65,20 @@ class BusyError(RingriftError):
 
 
 class SettingsError(RingriftError):
-    """An invalid settings file or environment variable."""
+    """An invalid settings file or environment variable.
+
+    `problems` are all errors found in one run; a single error is its own only problem.
+    """
 
     exit_code = 78
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        problems: Sequence[SettingsError] = (),
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.problems: tuple[SettingsError, ...] = tuple(problems) or (self,)

@@ -1,0 +1,1 @@
+"""Game records: formats, replay, verification, store."""

@@ -1,0 +1,1 @@
+"""Tests of `ringrift.rules`; hand-made expectations come from `rules.md` alone."""
