@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from .positions import assert_board, field, legal, play, position
+from .positions import assert_board, cells_of, field, joined, legal, play, position
 
 BLOCKED = "1 22\n22 22"  # player 1's only ring can neither move nor capture
+HOLES = ("0,0", "7,7")
+FILLED = [cell for cell in cells_of("square8") if cell not in HOLES]
+TWO_HOLES = {1: " ".join(FILLED[:31]), 2: " ".join(FILLED[31:])}
 
 
 def test_21_13_blocked_player() -> None:
@@ -24,8 +27,6 @@ def test_21_13_blocked_player() -> None:
 
 def test_every_controlled_stack_may_be_the_one() -> None:
     """Two blocked corners: any of them, whatever its height; the cap goes and the turn ends (A-28)."""
-    corners = BLOCKED + "\n.\n.\n.\n. . . . . . 22 22\n. . . . . . 22 2211"
-    pos = position(corners, stacks={"7,5": "22", "5,7": "2222"}, phase="forced_elimination")
     pos = position("1 22 . . . . 222 211\n22 22 . . . . 222 222", phase="forced_elimination")
     assert legal(pos) == {"F 0,0", "F 7,0"}
     pos = play(pos, "F 7,0")
@@ -50,12 +51,13 @@ def test_taking_the_region_instead_is_acting() -> None:
     assert pos.phase == "game_over"
 
 
-def test_a_region_of_own_stacks_only_is_not_processable_and_forces() -> None:
-    """The pocket 0,0 holds all of player 1's stacks, and the outside has player 2's: 21.13 from the other side."""
+def test_a_walled_in_player_may_take_the_whole_outside_or_be_forced() -> None:
+    """The outside lacks player 1, whose stack stands in the corner: 60 cells, or `ST` and `F`."""
     pos = play(position("1 A\nA A", stacks={"5,5": "12"}), "NP; NM; NL")
-    assert pos.phase == "territory_processing"
-    outside = next(text for text in legal(pos) if text.startswith("T"))
-    assert len(outside.split()[1].split("|")) == 60
+    walled = ("0,0", "1,0", "0,1", "1,1")
+    outside = joined([cell for cell in cells_of("square8") if cell not in walled])
+    assert legal(pos) == {f"T {outside}", "ST"}
+    assert legal(play(pos, "ST")) == {"F 0,0"}
 
 
 def test_a_player_without_stacks_passes_through_four_bookkeeping_moves() -> None:
@@ -72,11 +74,11 @@ def test_a_player_who_skipped_recovery_has_nothing_to_eliminate() -> None:
 
 
 def test_acting_rules_forced_elimination_out() -> None:
-    """The ring moves into a dead end; `NT` ends the turn although it is blocked now."""
+    """The ring moves into a dead end; `ST` ends the turn although it is blocked now."""
     pos = position("y=0: . A\ny=1: 1 A\ny=2: A A", stacks={"5,5": "12"})
     pos = play(pos, "NP; M 0,1 0,0; NL")
     assert field(pos, "act") == "1"
-    pos = play(pos, "ST") if "ST" in legal(pos) else play(pos, "NT")
+    pos = play(pos, "ST")
     assert (pos.phase, pos.current_player) == ("ring_placement", 2)
 
 
@@ -96,18 +98,14 @@ def test_guard_of_artificial_positions() -> None:
 
 def test_resolver_ends_a_decided_artificial_start_at_once() -> None:
     """13, R202: rings in hand, no stack, no placement anywhere; the victory test is made after `NP`."""
-    cells = [f"{x},{y}" for x in range(8) for y in range(8) if (x, y) not in ((0, 0), (7, 7))]
-    walls = {1: " ".join(cells[:31]), 2: " ".join(cells[31:])}
-    pos = position(collapsed=walls, hand=(3, 0))
+    pos = position(collapsed=TWO_HOLES, hand=(3, 0))
     assert legal(pos) == {"NP"}
     pos = play(pos, "NP")
     assert (pos.phase, pos.winner, pos.result.reason) == ("game_over", 1, "ring_elimination")
 
 
 def test_resolver_leaves_undecided_positions_alone() -> None:
-    cells = [f"{x},{y}" for x in range(8) for y in range(8) if (x, y) not in ((0, 0), (7, 7))]
-    walls = {1: " ".join(cells[:31]), 2: " ".join(cells[31:])}
-    pos = play(position(collapsed=walls, stacks={"7,7": "2"}, hand=(3, 0)), "NP")
+    pos = play(position(collapsed=TWO_HOLES, stacks={"7,7": "2"}, hand=(3, 0)), "NP")
     assert (pos.phase, legal(pos)) == ("movement", {"NM"})
 
 

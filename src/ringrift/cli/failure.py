@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import sys
 import tempfile
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
 
     from ringrift.cli.invocation import Invocation
 
-INTERRUPTED, TERMINATED, DEFECT, USAGE = 130, 143, 70, 2
+INTERRUPTED, TERMINATED, DEFECT, USAGE, LATER = 130, 143, 70, 2, 75
+
+# What the file system refuses is no defect of ours: full disks are for later, rights for the user.
+_SYSTEM_ERRORS = {
+    errno.ENOSPC: LATER,
+    errno.EDQUOT: LATER,
+    errno.EACCES: USAGE,
+    errno.EPERM: USAGE,
+    errno.EROFS: USAGE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +86,9 @@ def describe(error: BaseException, root: Path | None = None) -> Failure:
         return Failure(code=INTERRUPTED, message="interrupted; what was finished is kept")
     if isinstance(error, typer.TyperException):
         return _usage(error)
+    if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS:
+        code = _SYSTEM_ERRORS[error.errno]
+        return Failure(code=code, message=error.strerror or str(error), where=error.filename)
     report = _write_report(error, root)
     what = str(error).splitlines()[0] if str(error) else ""
     return Failure(

@@ -54,7 +54,6 @@ class Invocation:
         before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
         self.out = Output(as_json="--json" in before_end)
         self._paths: Paths | None = None
-        self._settings: dict[str | None, LoadedSettings] = {}
 
     @property
     def command(self) -> str:

@@ -53,7 +53,7 @@ class ListCommand(TyperCommand):
             names = self.list_options.intersection(getattr(param, "opts", ()))
             if names and param.name and ctx.params.get(param.name):
                 ctx.params[param.name] = expand_paths(
-                    ctx.params[param.name], what=min(names, key=len)
+                    ctx.params[param.name], what=max(names, key=len)
                 )
         return rest
 

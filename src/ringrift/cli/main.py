@@ -13,7 +13,6 @@ import platform
 import shutil
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,7 +53,7 @@ COMPLETION = frozenset({"install_completion", "show_completion"})
 EPILOG = "Examples: ringrift loop run --profile quick --yes | ringrift config show --origin"
 
 
-def _template(  # noqa: PLR0917 - typer makes one option of each argument
+def _template(
     root: Annotated[
         Path | None,
         typer.Option("--root", "--ringrift-path", metavar="DIR", help="Data root."),
@@ -109,9 +108,9 @@ def _remember(context: Any, param: Any, value: Any) -> Any:
     if context.resilient_parsing:
         return value
     invocation = current()
-    if value not in (None, 0):
-        if param.name == "verbose":
-            value = max(value, invocation.options.verbose)
+    if param.name == "verbose":
+        invocation.options.verbose = max(value or 0, invocation.options.verbose)
+    elif value is not None:  # False is an answer: --no-progress
         setattr(invocation.options, param.name, value)
     invocation.out.command = " ".join(context.command_path.split()[1:])
     return value
@@ -315,6 +314,8 @@ def rules_hash() -> str | None:
 
 
 def _installed(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

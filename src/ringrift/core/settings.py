@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Percent = Annotated[float, Field(ge=1, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -95,6 +95,10 @@ class Selfplay(Section):
     """share of the choices that get a full search; 1 = playout caps off"""
     opening_random_moves: CountOrZero = 8
     """each game draws its number of random opening choices from 0 to this"""
+    considered_moves: Count = 16
+    """moves that a Gumbel search considers at once at the root"""
+    c_scale: Positive = 1.0
+    """weight of values against priors in a Gumbel search, in matches too"""
     temperature: NotNegative = 0.5
     """temperature of visit-sampled moves"""
     noise_fraction: Share = 0.25
@@ -139,6 +143,10 @@ class Training(Section):
     """samples of one step"""
     max_reuse: Positive = 8
     """most passes over one sample in its life"""
+    window_games: Count = 20000
+    """newest games that a training draws from"""
+    model_size: Literal["micro", "tiny", "small", "medium", "large"] = "small"
+    """residual blocks and channels of a new net"""
     learning_rate: Positive | None = None
     """peak learning rate; null = hyper-parameters of the configuration"""
     hidden_dim: Count | None = None
@@ -196,6 +204,10 @@ class Evaluation(Section):
     """games below which a rating is provisional"""
     simulations: Count = 64
     """simulations of both sides in test matches"""
+    floor_games: Count = 40
+    """games of a candidate and of the champion against each fixed baseline"""
+    exam_games: Count = 200
+    """games of the final champion against random"""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -240,6 +252,8 @@ class Loop(Section):
 
     reconcile_seconds: Positive = 2
     """seconds between two passes of control"""
+    generations: Count = 3
+    """generations of a bounded run"""
     local_tasks: bool = True
     """work on this machine; false = coordinator only"""
 
@@ -283,7 +297,7 @@ class Limits(Section):
 class Settings(Section):
     """Hold every setting of one run; build it with `settings_loader.load_settings`."""
 
-    version: Literal["1.0", "1.1", "1.2", "2"] = "2"
+    version: Annotated[str, BeforeValidator(str), Field(pattern=r"^(1\.\d+|2)$")] = "2"
     """version of the settings file"""
     log_dir: str = "logs/unified_loop"
     """folder of the loop's logs, relative to the data root"""

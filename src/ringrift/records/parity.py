@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ringrift.core.errors import DataError, RingriftError
 from ringrift.records.traces import Trace, read_traces
 from ringrift.rules import Position
+from ringrift.rules.cpu import core_count
+from ringrift.rules.warm import warm_up
 
 BATCH = 4
 """Games per task: small, so that the last worker is not left with a long queue."""
+
+QUEUED = 3
+"""Tasks kept waiting per worker, so that none is idle and few games are held in memory."""
+
+Engine = Literal["compiled", "plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,10 @@ class Difference:
     what: str
     wanted: str
     got: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the difference as a JSON object."""
+        return asdict(self)
 
     def __str__(self) -> str:
         return (
@@ -46,6 +59,7 @@ class Report:
     games: int = 0
     plies: int = 0
     skipped: int = 0
+    seconds: float = 0.0
     differences: list[Difference] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
@@ -70,11 +84,9 @@ def legal_text(position: Position) -> str:
     return ";".join(sorted(m.text for m in position.legal_moves()))
 
 
-def _at_ply(
-    position: Position, wanted: dict[str, Any], players_raw_phase: str
-) -> Iterator[tuple[str, str, str]]:
+def _at_ply(position: Position, wanted: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yield (what, wanted, got) for each difference before the move of a ply."""
-    yield "phase", wanted["ph"], players_raw_phase
+    yield "phase", wanted["ph"], position.phase
     yield "player", str(wanted["c"]), str(position.current_player)
     legal = legal_text(position)
     if "L" in wanted:
@@ -107,51 +119,54 @@ def _at_end(position: Position, trace: Trace) -> Iterator[tuple[str, str, str]]:
         yield "legal set", "", legal_text(position)
 
 
-def replay(trace: Trace, report: Report) -> Difference | None:
-    """Replay one game, counting its plies in `report`; return its first difference."""
-    moves = trace.field("moves", list)
-    plies = trace.field("positions", list)
-
-    def different(ply: int, pairs: Iterator[tuple[str, str, str]]) -> Difference | None:
-        for what, wanted, got in pairs:
-            if wanted != got:
-                return Difference(
-                    file=trace.file, game=trace.line, ply=ply, what=what, wanted=wanted, got=got
-                )
-        return None
-
+def _compared(trace: Trace, report: Report) -> Iterator[tuple[int, tuple[str, str, str]]]:
+    """Replay a game, yielding (ply, (what, wanted, got)) for all that its record holds."""
+    moves, plies = trace.field("moves", list), trace.field("positions", list)
+    position = Position.parse(trace.field("initial", str), spec=trace.spec())
+    if position.fingerprint != trace.field("initial_hash", str):
+        raise DataError("initial does not have the hash initial_hash", where=trace.where)
+    if len(plies) != len(moves):
+        raise DataError(f"{len(moves)} moves but {len(plies)} positions", where=trace.where)
     ply = -1
-    try:
-        position = Position.parse(trace.field("initial", str), spec=trace.spec())
-        if position.fingerprint != trace.field("initial_hash", str):
-            raise DataError("initial does not have the hash initial_hash", where=trace.where)
-        if len(plies) != len(moves):
-            raise DataError(f"{len(moves)} moves but {len(plies)} positions", where=trace.where)
-        for ply, wanted in enumerate(plies):
-            found = different(ply, _at_ply(position, wanted, position.phase))
-            if found:
-                return found
-            text = wanted["m"]
-            packed = position.pack(text)
-            found = different(ply, iter([("move text", text, position.move_text(packed))]))
-            if found:
-                return found
-            position.play(packed)
-            report.plies += 1
-            report.kinds[text.split(" ")[0]] += 1
-            found = different(ply, _after_ply(position, wanted))
-            if found:
-                return found
-        report.ends[f"{trace.field('result.end', str)}:{trace.game['result'].get('reason')}"] += 1
-        return different(len(plies) - 1, _at_end(position, trace))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"ply {ply}: malformed record: {error!r}", where=trace.where) from None
-    except RingriftError as error:
-        if isinstance(error, DataError) and error.where == trace.where:
-            raise
+    for ply, wanted in enumerate(plies):
+        text = wanted["m"]
+        for pair in _at_ply(position, wanted):
+            yield ply, pair
+        packed = position.pack(text)
+        yield ply, ("move text", text, position.move_text(packed))
+        position.play(packed)
+        report.plies += 1
+        report.kinds[text.split(" ")[0]] += 1
+        for pair in _after_ply(position, wanted):
+            yield ply, pair
+    for pair in _at_end(position, trace):
+        yield ply, pair
+    report.ends[f"{trace.field('result.end', str)}:{trace.game['result'].get('reason')}"] += 1
+
+
+def replay(trace: Trace, report: Report) -> Difference | None:
+    """Replay one game, counting its plies in `report`; return its first difference.
+
+    Raises `DataError` where the record itself is damaged.
+    """
+    ply = -1
+
+    def difference(what: str, wanted: str, got: str) -> Difference:
         return Difference(
-            file=trace.file, game=trace.line, ply=ply, what="replay", wanted="", got=str(error)
+            file=trace.file, game=trace.line, ply=ply, what=what, wanted=wanted, got=got
         )
+
+    try:
+        for ply, (what, wanted, got) in _compared(trace, report):
+            if wanted != got:
+                return difference(what, wanted, got)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"malformed record after ply {ply}: {error!r}", where=trace.where) from None
+    except RingriftError as error:
+        if error.where == trace.where:
+            raise
+        return difference("replay", "a legal move", str(error))
+    return None
 
 
 def replay_batch(traces: list[Trace]) -> Report:
@@ -168,26 +183,43 @@ def replay_batch(traces: list[Trace]) -> Report:
     return report
 
 
-def _batches(files: list[Path]) -> Iterator[list[Trace]]:
+def _batches(files: list[Path], limit: int | None) -> Iterator[list[Trace]]:
     for path in files:
-        games = read_traces(path)
+        games = islice(read_traces(path), limit)
         while batch := list(islice(games, BATCH)):
             yield batch
 
 
-def _run(
-    files: list[Path], workers: int
-) -> Iterator[Report]:
-    if workers <= 1:
-        yield from map(replay_batch, _batches(files))
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running: set[Future[Report]] = set()
-        batches = _batches(files)
+@contextmanager
+def _plain_children(engine: Engine) -> Iterator[None]:
+    """Let processes spawned meanwhile run the rules uncompiled, if `engine` says so."""
+    if engine == "plain":
+        before = os.environ.get("NUMBA_DISABLE_JIT")
+        os.environ["NUMBA_DISABLE_JIT"] = "1"
         try:
-            for batch in batches:
+            yield
+        finally:
+            if before is None:
+                del os.environ["NUMBA_DISABLE_JIT"]
+            else:
+                os.environ["NUMBA_DISABLE_JIT"] = before
+    else:
+        yield
+
+
+def _run(files: list[Path], engine: Engine, workers: int, limit: int | None) -> Iterator[Report]:
+    """Replay batches on spawned processes, yielding their reports in the order they finish."""
+    if engine == "compiled":
+        warm_up()  # one process compiles, the others load
+    with (
+        _plain_children(engine),
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+    ):
+        running: set[Future[Report]] = set()
+        try:
+            for batch in _batches(files, limit):
                 running.add(pool.submit(replay_batch, batch))
-                if len(running) >= workers * 3:
+                if len(running) >= workers * QUEUED:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     yield from (f.result() for f in done)
             while running:
@@ -200,19 +232,23 @@ def _run(
 def check(
     files: list[Path],
     *,
+    engine: Engine = "compiled",
     workers: int | None = None,
     stop_after: int | None = None,
+    limit: int | None = None,
     on_progress: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Replay the games of the files on `workers` processes (default: one per core).
+    """Replay the games of the files, at most `limit` of each, on `workers` processes.
 
     Ends early once `stop_after` differences are found; raises `DataError` for a damaged record.
     """
+    begin = time.monotonic()
     total = Report()
-    for part in _run(files, workers or os.cpu_count() or 1):
+    for part in _run(files, engine, workers or core_count(), limit):
         total.add(part)
         on_progress(total)
         if stop_after is not None and len(total.differences) >= stop_after:
             break
     total.differences.sort(key=lambda d: (d.file, d.game))
+    total.seconds = time.monotonic() - begin
     return total

@@ -14,6 +14,8 @@ from ringrift.core.errors import DataError
 from ringrift.rules import BoardSpec, InvalidOption
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
+PACKAGED = Path(__file__).parent / "corpus"
+"""A selection of the recorded games that ships with the package."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +87,18 @@ def trace_files(paths: list[Path]) -> list[Path]:
     return found
 
 
+def packaged_traces() -> list[Path]:
+    """List the packaged trace files."""
+    return trace_files([PACKAGED])
+
+
 def read_traces(path: Path) -> Iterator[Trace]:
     """Read the games of one file; raises `DataError` naming file and line where it is damaged."""
     line = 0
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8") as stream:
-            for line, text in enumerate(stream, 1):  # noqa: B007 (named in the messages below)
+            for line, text in enumerate(stream, 1):
                 game = json.loads(text)
                 if not isinstance(game, dict) or game.get("format") != 1:
                     raise DataError("not a recorded game of format 1", where=f"{path}:{line}")

@@ -165,7 +165,9 @@ class _Reader:
             key, _, content = entry.partition(":")
             cell = index.get(key)
             if cell is None or not re.fullmatch(value, content):
-                raise self.fail(name, f"entries <cell of {self.spec.board}>:<{value}>, not {entry!r:.40}")
+                raise self.fail(
+                    name, f"entries <cell of {self.spec.board}>:<{value}>, not {entry!r:.40}"
+                )
             if entries and entries[-1][0] >= cell:
                 raise self.fail(name, f"cells in key order, each once, at {entry!r:.40}")
             entries.append((cell, content))
@@ -236,7 +238,9 @@ def _read_turn(r: _Reader, s: Record) -> None:
     m[lay.LINE_DEBT] = debt == 1
     m[lay.TERRITORY_DEBT] = debt >= 2
     owed_in = (None, lay.LINES, lay.TERRITORY, lay.TERRITORY)[debt]
-    if owed_in is not None and (owed_in != phase or (debt == 3) != bool(m[lay.RECOVERED]) and debt > 1):
+    if owed_in is not None and (
+        owed_in != phase or ((debt == 3) != bool(m[lay.RECOVERED]) and debt > 1)
+    ):
         raise r.fail("pend", "a debt of this phase, 'recovery' exactly with rec=1")
 
 

@@ -190,9 +190,7 @@ class MoveCodec:
             raise ValueError
         return cells
 
-    def _ends(
-        self, text: str, axes: Sequence[tuple[int, int]]
-    ) -> tuple[int, int, int]:
+    def _ends(self, text: str, axes: Sequence[tuple[int, int]]) -> tuple[int, int, int]:
         """Return first cell, last cell and axis index of a run of two cells or more."""
         cells = self._cells(text)
         members = set(cells)

@@ -35,7 +35,10 @@ def cell_key(board: str, x: int, y: int) -> str:
 
 def clean(line: str) -> str:
     """Replace what a terminal or an XML parser could act on (controls, surrogates, bidi marks) by U+FFFD."""
-    return "".join(c if c.isprintable() else " " if c in "\t\n\r" else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return "".join(
+        c if c.isprintable() else " " if c in "\t\n\r" else "\N{REPLACEMENT CHARACTER}"
+        for c in line
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,9 @@ class Drawing:
         for name, owners in (("markers", self.markers), ("collapsed", self.collapsed)):
             for key, owner in owners.items():
                 if owner not in range(1, MAX_SEATS + 1):
-                    raise DrawingError(f"{name}: owner {owner!r} at {key} is not a seat from 1 to {MAX_SEATS}")
+                    raise DrawingError(
+                        f"{name}: owner {owner!r} at {key} is not a seat from 1 to {MAX_SEATS}"
+                    )
         stacks, markers, collapsed = set(self.stacks), set(self.markers), set(self.collapsed)
         twice = (stacks & markers) | (stacks & collapsed) | (markers & collapsed)
         if twice:
@@ -104,7 +109,12 @@ class Drawing:
     def seats(self) -> int:
         """Number of seats to list: as many as the counters, the cells or the mover need, at least two."""
         owners = [int(ring) for rings in self.stacks.values() for ring in rings]
-        owners += [*self.markers.values(), *self.collapsed.values(), self.current_player, self.winner or 0]
+        owners += [
+            *self.markers.values(),
+            *self.collapsed.values(),
+            self.current_player,
+            self.winner or 0,
+        ]
         return max(2, len(self.hands), len(self.eliminated), len(self.territory), *owners)
 
     @property
@@ -122,4 +132,6 @@ class Drawing:
     def counters(self, seat: int) -> tuple[tuple[str, str], ...]:
         """Return `(name, value)` of the three counters of a seat, a dash where a counter was not given."""
         named = (("hand", self.hands), ("elim", self.eliminated), ("terr", self.territory))
-        return tuple((name, str(values[seat - 1]) if len(values) >= seat else "-") for name, values in named)
+        return tuple(
+            (name, str(values[seat - 1]) if len(values) >= seat else "-") for name, values in named
+        )

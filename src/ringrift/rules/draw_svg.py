@@ -21,7 +21,14 @@ _TITLE_HEIGHT = 34.0
 _PANEL_HEIGHT = 100.0
 _MAX_TITLE = 64
 
-_CARD, _EDGE, _TILE, _INK, _MUTED, _ACCENT = "#f7f4ec", "#d9d2c1", "#e9e3d3", "#26231c", "#766f60", "#26231c"
+_CARD, _EDGE, _TILE, _INK, _MUTED, _ACCENT = (
+    "#f7f4ec",
+    "#d9d2c1",
+    "#e9e3d3",
+    "#26231c",
+    "#766f60",
+    "#26231c",
+)
 _FACE = ("", "#1d4e9e", "#f5b000", "#c03a2b", "#63c5da")
 """Colour of each seat; index 0 is nobody."""
 _SIDE = ("", "#143a78", "#c98d00", "#912a1f", "#3f9fb5")
@@ -47,16 +54,22 @@ def svg(d: Drawing, *, size_px: int = 640) -> str:
     ids = f"ringrift-{d.board}"
     title = clean(d.title)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{size_px}" height="{_n(size_px * height / WIDTH)}" '
-        f'viewBox="0 0 {_n(WIDTH)} {_n(height)}" font-family="system-ui, \'DejaVu Sans\', sans-serif">',
+        (f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{size_px}" height="{_n(size_px * height / WIDTH)}" '
+        f'viewBox="0 0 {_n(WIDTH)} {_n(height)}" font-family="system-ui, \'DejaVu Sans\', sans-serif">'),
         f"<title>{escape(title or f'RingRift position on {d.board}')}</title>",
         f"<desc>{escape(_description(d))}</desc>",
         *_definitions(ids, layout.pitch),
         f'<rect x="1" y="1" width="{_n(WIDTH - 2)}" height="{_n(height - 2)}" rx="14" fill="{_CARD}" stroke="{_EDGE}"/>',
     ]
     if title:
-        shown = title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        parts.append(_label(_MARGIN + 6, _MARGIN + 16, shown, size=18, anchor="start", weight=600, fill=_INK))
+        shown = (
+            title
+            if len(title) <= _MAX_TITLE
+            else title[: _MAX_TITLE - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        )
+        parts.append(
+            _label(_MARGIN + 6, _MARGIN + 16, shown, size=18, anchor="start", weight=600, fill=_INK)
+        )
     parts += _board(d, layout, ids)
     parts += _panel(d, layout.bottom, ids)
     parts.append("</svg>")
@@ -80,7 +93,8 @@ def _square_layout(board: str, top: float) -> _Layout:
     pitch = (WIDTH - 2 * left) / size
     first = top + _LABEL_GUTTER
     centres = {
-        cell_key(board, x, y): (left + (x + 0.5) * pitch, first + (y + 0.5) * pitch) for x, y in board_cells(board)
+        cell_key(board, x, y): (left + (x + 0.5) * pitch, first + (y + 0.5) * pitch)
+        for x, y in board_cells(board)
     }
     half = pitch / 2 * 0.95
     labels = [(left + (i + 0.5) * pitch, first - 10, str(i)) for i in range(size)]
@@ -162,13 +176,30 @@ def _marker_path(seat: int, r: float) -> str:
     if seat == 3:
         return _polygon([(0, -1.3 * r), (1.28 * r, 0.92 * r), (-1.28 * r, 0.92 * r)])
     a, b = 0.42 * r, 1.18 * r
-    corners = [(-a, -b), (a, -b), (a, -a), (b, -a), (b, a), (a, a), (a, b), (-a, b), (-a, a), (-b, a), (-b, -a), (-a, -a)]
+    corners = [
+        (-a, -b),
+        (a, -b),
+        (a, -a),
+        (b, -a),
+        (b, a),
+        (a, a),
+        (a, b),
+        (-a, b),
+        (-a, a),
+        (-b, a),
+        (-b, -a),
+        (-a, -a),
+    ]
     return _polygon(corners)
 
 
 def _board(d: Drawing, layout: _Layout, ids: str) -> Iterator[str]:
     """Yield the board from the ground up: tiles, territory, labels, highlights, markers, stacks, targets."""
-    tiles = "".join(_polygon(layout.tile, centre) for key, centre in layout.centres.items() if key not in d.collapsed)
+    tiles = "".join(
+        _polygon(layout.tile, centre)
+        for key, centre in layout.centres.items()
+        if key not in d.collapsed
+    )
     yield f'<path class="tiles" d="{tiles}" fill="{_TILE}"/>'
     for key, centre in layout.centres.items():
         if key in d.collapsed:
@@ -246,7 +277,13 @@ def _last_move(d: Drawing, layout: _Layout) -> Iterator[str]:
     head = 0.2 * layout.pitch
     xt, yt = x1 - ux * tip, y1 - uy * tip
     xb, yb = xt - ux * head, yt - uy * head
-    arrow = _polygon([(xt, yt), (xb - uy * head * 0.6, yb + ux * head * 0.6), (xb + uy * head * 0.6, yb - ux * head * 0.6)])
+    arrow = _polygon(
+        [
+            (xt, yt),
+            (xb - uy * head * 0.6, yb + ux * head * 0.6),
+            (xb + uy * head * 0.6, yb - ux * head * 0.6),
+        ]
+    )
     yield (
         f'<path class="last-move-arrow" d="M{_n(x0)} {_n(y0)}L{_n(xb)} {_n(yb)}" stroke="{_ACCENT}" '
         f'stroke-width="{_n(width * 1.3)}" stroke-linecap="round"/><path d="{arrow}" fill="{_ACCENT}"/>'
@@ -257,7 +294,9 @@ def _target(d: Drawing, key: str, layout: _Layout) -> str:
     """Mark a legal target: a dot on a free cell, an outlined tile with the dot in its corner on an occupied one."""
     x, y = layout.centres[key]
     pitch = layout.pitch
-    dot = f'r="{_n(pitch * 0.085)}" fill="{_INK}" stroke="#ffffff" stroke-width="{_n(pitch * 0.025)}"'
+    dot = (
+        f'r="{_n(pitch * 0.085)}" fill="{_INK}" stroke="#ffffff" stroke-width="{_n(pitch * 0.025)}"'
+    )
     if key not in d.stacks and key not in d.markers:
         return f'<circle class="target" cx="{_n(x)}" cy="{_n(y)}" {dot}/>'
     return f'<circle class="target" cx="{_n(x + 0.33 * pitch)}" cy="{_n(y - 0.27 * pitch)}" {dot}/>'
@@ -278,7 +317,9 @@ def _panel(d: Drawing, top: float, ids: str) -> Iterator[str]:
         )
         scale = 22 / 100
         yield f'<g transform="translate({_n(x + 18)} {_n(y + 15)})">{_legend_ring(seat)}</g>'
-        yield _label(x + 34, y + 20, f"Player {seat}", size=13, anchor="start", weight=600, fill=_INK)
+        yield _label(
+            x + 34, y + 20, f"Player {seat}", size=13, anchor="start", weight=600, fill=_INK
+        )
         del scale
         for i, (name, value) in enumerate(d.counters(seat)):
             cx = x + width * (2 * i + 1) / 6
@@ -296,7 +337,9 @@ def _description(d: Drawing) -> str:
         f"player {seat}: " + ", ".join(f"{name} {value}" for name, value in d.counters(seat))
         for seat in range(1, d.seats + 1)
     )
-    sentences = [f"{d.board}: {len(d.stacks)} stacks, {len(d.markers)} markers, {len(d.collapsed)} collapsed cells"]
+    sentences = [
+        f"{d.board}: {len(d.stacks)} stacks, {len(d.markers)} markers, {len(d.collapsed)} collapsed cells"
+    ]
     sentences += [d.headline, f"last move {' to '.join(d.last_move)}" if d.last_move else "", seats]
     return ". ".join(filter(None, sentences)) + "."
 

@@ -19,7 +19,9 @@ _BRACKETS = {(False, False): "  ", (True, False): "[]", (False, True): "()", (Tr
 
 _RESET, _DIM, _BOLD = "\033[0m", "\033[2m", "\033[1m"
 _SEAT_SGR = ("", "\033[38;5;33m", "\033[38;5;214m", "\033[38;5;160m", "\033[38;5;80m")
-_SEAT_OF = {sign: seat for seat in range(1, 5) for sign in (str(seat), " abcd"[seat], " ABCD"[seat])}
+_SEAT_OF = {
+    sign: seat for seat in range(1, 5) for sign in (str(seat), " abcd"[seat], " ABCD"[seat])
+}
 
 
 def text(d: Drawing, *, color: bool = False) -> str:
@@ -28,7 +30,9 @@ def text(d: Drawing, *, color: bool = False) -> str:
     cells = {xy: _cell(d, cell_key(d.board, *xy), notes) for xy in board_cells(d.board)}
     lines = [_paint(line, _BOLD, color) for line in (clean(d.title), d.headline) if line]
     lines += [""] if lines else []
-    lines += (_hexagon_lines if d.board in HEX_BOARDS else _square_lines)(BOARDS[d.board], cells, color)
+    lines += (_hexagon_lines if d.board in HEX_BOARDS else _square_lines)(
+        BOARDS[d.board], cells, color
+    )
     lines += _note_lines(d, notes)
     lines += ["", *(_seat_line(d, seat, color) for seat in range(1, d.seats + 1))]
     lines += [_paint(_LEGEND, _DIM, color)]
@@ -38,7 +42,9 @@ def text(d: Drawing, *, color: bool = False) -> str:
 def _square_lines(size: int, cells: dict[tuple[int, int], str], color: bool) -> list[str]:
     width = max(len(f" {size - 1} "), *map(len, cells.values()))
     gutter = len(f"y={size - 1}:")
-    lines = [_paint("x=".rjust(gutter) + "".join(f" {x}".ljust(width) for x in range(size)), _DIM, color)]
+    lines = [
+        _paint("x=".rjust(gutter) + "".join(f" {x}".ljust(width) for x in range(size)), _DIM, color)
+    ]
     for y in range(size):
         row = "".join(_padded(cells[x, y], width, color) for x in range(size))
         lines.append(_paint(f"y={y}:".rjust(gutter), _DIM, color) + row)
@@ -79,7 +85,8 @@ def _note_lines(d: Drawing, notes: dict[str, str]) -> list[str]:
     width = max(map(len, written), default=0) + 3
     starts = range(0, len(written), _NOTES_PER_LINE)
     return [""] * bool(written) + [
-        "".join(note.ljust(width) for note in written[start : start + _NOTES_PER_LINE]) for start in starts
+        "".join(note.ljust(width) for note in written[start : start + _NOTES_PER_LINE])
+        for start in starts
     ]
 
 

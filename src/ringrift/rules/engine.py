@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ringrift.rules.hashing import hash_high, hash_low
 from ringrift.rules.jitconf import rule
-from ringrift.rules.layout import HEX, N, SIZE
+from ringrift.rules.layout import HEX, SIZE, N
 from ringrift.rules.legal import legal
 from ringrift.rules.moves import REGION, a_of, kind_of, x_of
 from ringrift.rules.territory import read_border, read_region

@@ -1,8 +1,8 @@
-"""Boards as tables: cells, coordinates, neighbours, axes, grid rows (rules.md 1.3-1.5).
+r"""Boards as tables: cells, coordinates, neighbours, axes, grid rows (rules.md 1.3-1.5).
 
 Cells are numbered in scan order: x ascending outside, y ascending inside. square8, for instance:
 
-    y\\x  0   1   2 ...            row = x, bit = y on square boards;
+    y\x  0   1   2 ...            row = x, bit = y on square boards;
     0    0   8  16                row = x + radius, bit = y + radius on hex boards,
     1    1   9  17                so a row of a hex board holds the cells of one x.
 """
@@ -10,7 +10,7 @@ Cells are numbered in scan order: x ascending outside, y ascending inside. squar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class Geometry:
         return HEX_DIRECTIONS if self.hex else SQUARE_DIRECTIONS
 
 
-@lru_cache(maxsize=None)
+@cache
 def geometry(board: str) -> Geometry:
     """Build the coordinate tables of a board."""
     coordinates: list[Coordinates]

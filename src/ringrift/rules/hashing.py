@@ -22,7 +22,6 @@ from ringrift.rules.layout import (
     LPS_STREAK,
     LPS_STREAK_SEAT,
     MOVED,
-    N,
     ONLY,
     PHASE,
     PLAYERS,
@@ -32,6 +31,7 @@ from ringrift.rules.layout import (
     SWAP_RULE,
     TERRITORY_DEBT,
     WINNER,
+    N,
 )
 
 LANE = 0xFFFFFFFF

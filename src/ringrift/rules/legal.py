@@ -14,7 +14,6 @@ from ringrift.rules.layout import (
     LINES,
     MOVED,
     MOVEMENT,
-    N,
     ONLY,
     PHASE,
     PLACEMENT,
@@ -25,6 +24,7 @@ from ringrift.rules.layout import (
     SWAP_RULE,
     TERRITORY,
     TERRITORY_DEBT,
+    N,
 )
 from ringrift.rules.lines import gen_lines
 from ringrift.rules.movement import any_stack_acts, gen_captures, gen_stack_moves

@@ -7,7 +7,7 @@
 | PLACE | `P to count` | to | | | count |
 | MOVE | `M from to` | from | to | | |
 | CAPTURES, CONTINUE | `C`/`K from target to` | from | target | to | |
-| RECOVER | `R mode from to ...` | from | to | extraction stack or window's first cell | mode, option, axis of the window |
+| RECOVER | `R mode from to ...` | from | to | extraction stack or window's first | mode, option, window's axis |
 | LINE | `L cells` | first | last | | axis |
 | OPTION | `O cells *` / `O cells window` | first | last | window's first cell or NONE | axis |
 | REGION | `T cells` | first cell in scan order | | | seat whose markers wall it, 0 none |
@@ -46,7 +46,11 @@ X_MASK = 255
 def pack(kind, a, b, c, x):
     """Pack a move into one non-negative integer below 2**40."""
     return (
-        int(kind) | (int(a) << A_SHIFT) | (int(b) << B_SHIFT) | (int(c) << C_SHIFT) | (int(x) << X_SHIFT)
+        int(kind)
+        | (int(a) << A_SHIFT)
+        | (int(b) << B_SHIFT)
+        | (int(c) << C_SHIFT)
+        | (int(x) << X_SHIFT)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringrift.rules.cells import push_new_rings
 from ringrift.rules.jitconf import rule
-from ringrift.rules.layout import COLLAPSED1, EMPTY, MARKER, N, RINGS, STACK, STACK1
+from ringrift.rules.layout import COLLAPSED1, EMPTY, MARKER, RINGS, STACK, STACK1, N
 from ringrift.rules.movement import any_stack_acts, can_slide_or_capture
 from ringrift.rules.moves import PLACE, pack
 

@@ -73,7 +73,7 @@ class Position:
     Make one with `start` or `parse`. Equal positions compare equal by `fingerprint`, not by `==`.
     """
 
-    __slots__ = ("_legal", "_last", "_states", "_view", "last_border", "spec")
+    __slots__ = ("_last", "_legal", "_states", "_view", "last_border", "spec")
 
     def __init__(self, spec: BoardSpec, states: StateArray) -> None:
         self.spec = spec
@@ -114,6 +114,10 @@ class Position:
             spec = BoardSpec.create(board or "square8", players, **options)
         return cls(spec, read_position(text, spec))
 
+    def record(self) -> Any:
+        """Return a copy of the compiled record, one element of `layout.STATE`."""
+        return self._states[0].copy()
+
     def copy(self) -> Position:
         """Return an independent copy."""
         other = Position(self.spec, self._states.copy())
@@ -123,9 +127,18 @@ class Position:
 
     # --- moves
 
-    def _region(self, move: int) -> list[int]:
+    def region_of(self, move: int) -> list[int]:
+        """List the cells that a packed `T` move collapses without its border; else none."""
         cells = np.zeros(self.spec.cells, np.int16)
         n = engine.region_cells(
+            self._view, 0, board_view(self.spec), WORKSPACE.scratch, move, cells
+        )
+        return [int(c) for c in cells[:n]]
+
+    def border_of(self, move: int) -> list[int]:
+        """List the border markers of a packed `T` move (rules.md 10.4); else none."""
+        cells = np.zeros(self.spec.cells, np.int16)
+        n = engine.border_cells(
             self._view, 0, board_view(self.spec), WORKSPACE.scratch, move, cells
         )
         return [int(c) for c in cells[:n]]
@@ -134,21 +147,19 @@ class Position:
         """Return the complete legal set as packed moves, `int64[n]`, in generation order."""
         if self._legal is None:
             out = WORKSPACE.buffer(self.spec.max_moves)
-            n = engine.legal_moves(
-                self._view, 0, board_view(self.spec), WORKSPACE.scratch, out
-            )
+            n = engine.legal_moves(self._view, 0, board_view(self.spec), WORKSPACE.scratch, out)
             self._legal = out[:n].copy()
             self._legal.flags.writeable = False
         return self._legal
 
     def move_text(self, packed: int) -> str:
         """Return the compact text of a packed move of this position."""
-        return codec(self.spec).text(packed, self._region)
+        return codec(self.spec).text(packed, self.region_of)
 
     def legal_moves(self) -> list[Move]:
         """Return the complete legal set (rules.md 5)."""
         text = codec(self.spec).text
-        return [Move(m, text(m, self._region)) for m in self.legal_packed().tolist()]
+        return [Move(m, text(m, self.region_of)) for m in self.legal_packed().tolist()]
 
     def pack(self, text: str) -> int:
         """Return the packed form of a move text; raises `InvalidMove` if it is malformed."""
@@ -157,7 +168,7 @@ class Position:
             regions = tuple(
                 m for m in self.legal_packed().tolist() if m & mv.KIND_MASK == mv.REGION
             )
-        return codec(self.spec).pack(text, regions, self._region)
+        return codec(self.spec).pack(text, regions, self.region_of)
 
     def play(self, move: Move | str | int) -> None:
         """Play a move, given as `Move`, text or packed integer; raises `IllegalMove`."""
@@ -182,10 +193,8 @@ class Position:
         self.last_border = None
         self._last = self._touched(packed)
         if packed & mv.KIND_MASK == mv.REGION:
-            cells = np.zeros(self.spec.cells, np.int16)
-            n = engine.border_cells(self._view, 0, boards, WORKSPACE.scratch, packed, cells)
             keys, codes = geometry(self.spec.board).keys, self._states[0]["cell"]
-            self.last_border = " ".join(f"{keys[c]}:{codes[c]}" for c in cells[:n].tolist())
+            self.last_border = " ".join(f"{keys[c]}:{codes[c]}" for c in self.border_of(packed))
         engine.play(self._view, 0, boards, WORKSPACE.scratch, packed)
         self._legal = None
 

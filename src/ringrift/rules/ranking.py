@@ -24,7 +24,7 @@ def ranks(s: Any, spec: BoardSpec) -> tuple[int, ...]:
             int(s["terr"][q]),
             int(s["elim"][q]) + (int(s["hand"][q]) if counted else 0),
             int(s["count"][lay.MARKER + q]),
-            out if out else 1 << 30,
+            out or 1 << 30,
         )
 
     merits = [merit(q) for q in range(1, spec.players + 1)]

@@ -6,14 +6,14 @@ from ringrift.rules.cells import extract_lowest, has_buried, pop_top, set_code
 from ringrift.rules.jitconf import rule
 from ringrift.rules.layout import (
     AXES,
+    COLLAPSED1,
     DIRS,
     EMPTY,
     LINE_BASE,
     LINE_LENGTH,
     MARKER,
-    N,
     STACK1,
-    COLLAPSED1,
+    N,
 )
 from ringrift.rules.lines import collapse_run, opposite
 from ringrift.rules.moves import (

@@ -42,7 +42,9 @@ def parse_config(text: str) -> tuple[str, int]:
     """Split a configuration such as `square8_2p` into board and players."""
     board, _, seats = text.rpartition("_")
     if not board or len(seats) != 2 or seats[1] != "p" or not seats[0].isdigit():
-        raise InvalidOption(f"unknown configuration {text!r}; expected <board>_<2|3|4>p", hint="square8_2p")
+        raise InvalidOption(
+            f"unknown configuration {text!r}; expected <board>_<2|3|4>p", hint="square8_2p"
+        )
     players = int(seats[0])
     if not 2 <= players <= 4:
         raise InvalidOption(f"players is {players} in {text!r}; expected 2, 3 or 4")

@@ -19,12 +19,12 @@ from ringrift.rules.layout import (
     LEAST_WALL,
     MARKER,
     MAX_REGIONS,
-    N,
     PLAYERS,
     RECOVERED,
     SIZE,
     STACK,
     STACK1,
+    N,
 )
 from ringrift.rules.moves import REGION, pack
 

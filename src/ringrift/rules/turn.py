@@ -18,7 +18,6 @@ from ringrift.rules.layout import (
     MAX_CELLS,
     MOVED,
     MOVEMENT,
-    N,
     OFF,
     ONLY,
     OVER,
@@ -34,6 +33,7 @@ from ringrift.rules.layout import (
     TERRITORY_DEBT,
     TURN,
     WALL,
+    N,
 )
 from ringrift.rules.lines import collapse_run, has_line, run_from
 from ringrift.rules.movement import apply_capture, apply_move, can_capture

@@ -24,7 +24,6 @@ from ringrift.rules.layout import (
     LPS_STREAK_SEAT,
     LPS_UPDATED,
     MARKER,
-    N,
     OFF,
     ONLY,
     OVER,
@@ -36,6 +35,7 @@ from ringrift.rules.layout import (
     STACK,
     TERRITORY_GOAL,
     WINNER,
+    N,
 )
 from ringrift.rules.movement import any_stack_acts
 from ringrift.rules.placement import has_placement

@@ -1,0 +1,10 @@
+"""Measure strength: matches on paired openings, intervals, sequential tests.
+
+| module | holds |
+|---|---|
+| `elo` | scores and Elo differences |
+| `intervals` | Wilson intervals and the betting confidence sequence |
+| `sprt` | the sequential test over blocks |
+| `openings` | random openings that both sides play |
+| `matches` | plans, the runner, results from stored games |
+"""

@@ -1,0 +1,421 @@
+"""The game record and its search statistics: what they hold, their ids, their limits (selfplay.md 6).
+
+A game stores its specification, its moves and who played; positions are recomputed. Search
+statistics, times and hosts are outside a game's identity.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ringrift.core.errors import DataError
+from ringrift.core.ids import canonical_msgpack, content_id
+from ringrift.rules import RULES_VERSION, BoardSpec, InvalidOption
+
+ENDS = ("game_over", "max_plies", "aborted", "resigned")
+RULE_REASONS = ("ring_elimination", "territory_control", "last_player_standing", "lps_rounds")
+RESIGNATION = "resignation"
+TIMEOUT = "timeout"
+"""Reason of a game that a ply limit cut."""
+ABORT = "abort:"
+MARKS = ("random", "book", "forced", "swap")
+PURPOSES = ("selfplay", "match", "soak", "human", "import", "reference")
+KINDS = ("full", "cheap", "reanalysis")
+
+CHECK_EVERY = 16
+"""Plies between two check hashes; the position after the last ply always has one."""
+MOVE_LIMIT = 1 << 40
+SEED_LIMIT = 1 << 64
+MOST_PLIES = 100_000
+POLICY_TOTAL = 65_535
+VALUE_UNITS = 10_000
+"""Values of an analysis are whole numbers of this part: finer than any net, and short to store."""
+MOST_TEXT = 500
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_HASH = re.compile(r"[0-9a-f]{16}")
+
+_SMALL_LIMITS = {2: 500, 3: 800, 4: 1200}
+_LARGE_LIMITS = {2: 1200, 3: 1600, 4: 2000}
+
+
+class VerificationError(DataError):
+    """A record that is refused: `reason` is one of the gate's (data.md 2), `ply` where it shows."""
+
+    def __init__(
+        self, reason: str, detail: str, *, ply: int | None = None, where: str | None = None
+    ) -> None:
+        at = "" if ply is None else f" at ply {ply}"
+        super().__init__(f"{reason}{at}: {detail}", where=where)
+        self.reason = reason
+        self.detail = detail
+        self.ply = ply
+
+    def at(self, place: str) -> VerificationError:
+        """Return the same complaint with a place (file and line) before its own."""
+        where = place if self.where is None else f"{place} {self.where}"
+        return VerificationError(self.reason, self.detail, ply=self.ply, where=where)
+
+
+def refuse(
+    name: str, found: object, expected: str, *, reason: str = "malformed"
+) -> VerificationError:
+    """Make the complaint about a field of a record."""
+    return VerificationError(
+        reason, f"found {found!r:.80}; expected {expected}", where=f"field {name}"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRef:
+    """Who sat at one seat: resolved spec, SHA-256 that names the agent, model id if it has one."""
+
+    spec: str
+    agent_hash: str
+    model_id: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The first word of the spec, such as `gumbel`."""
+        return re.split(r"[@:(]", self.spec, maxsplit=1)[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameResult:
+    """How a game ended (selfplay.md 6). Lists have one entry per seat.
+
+    `winner` is 0 for none. `ranks` is empty and `values` None where the game was not finished.
+    `final_hash` is the fingerprint of the final position, 16 hex digits.
+    """
+
+    end: str
+    winner: int
+    reason: str
+    ranks: tuple[int, ...]
+    values: tuple[float, ...] | None
+    plies: int
+    final_hash: str
+    elim: tuple[int, ...]
+    terr: tuple[int, ...]
+    hand: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameMeta:
+    """Where a game comes from; outside its identity. `started` is Unix seconds, `ms` a duration."""
+
+    purpose: str = "selfplay"
+    run: str | None = None
+    index: int | None = None
+    host: str | None = None
+    version: str | None = None
+    device: str | None = None
+    started: float | None = None
+    ms: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameRecord:
+    """One game: what identifies it, what checks it, and where it comes from.
+
+    `moves` are packed (`rules.moves`); `marks` says which plies nobody chose; `check` holds the
+    64-bit state hashes after every 16th ply and the last. Make one with `build_record`.
+    """
+
+    spec: BoardSpec
+    start: str | None
+    seed: int
+    agents: tuple[AgentRef, ...]
+    moves: tuple[int, ...]
+    marks: Mapping[int, str]
+    result: GameResult
+    check: tuple[int, ...]
+    meta: GameMeta
+    max_plies: int
+
+    @cached_property
+    def id(self) -> str:
+        """64 hex digits over rules version, specification, start, moves, agents and seed."""
+        identity = (
+            1,
+            RULES_VERSION,
+            self.spec.hash,
+            self.start,
+            self.moves,
+            tuple(agent.agent_hash for agent in self.agents),
+            self.seed,
+        )
+        return content_id("game", canonical_msgpack(identity))
+
+
+def unit(value: float) -> float:
+    """Round a value to the unit in which analyses are stored."""
+    return round(float(value) * VALUE_UNITS) / VALUE_UNITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlyAnalysis:
+    """What a search found at one ply: values per seat, visit distribution by packed move.
+
+    `value` is the evaluator's at the root, `root_value` the search's. The integers of `policy` sum
+    to 65535 (see `quantize`); a move without an entry has none of it. Unknown figures are None.
+    """
+
+    ply: int
+    kind: str
+    sims: int
+    value: tuple[float, ...]
+    root_value: tuple[float, ...]
+    policy: Mapping[int, int]
+    visits: Mapping[int, int] | None = None
+    prior_kl: float | None = None
+    nodes: int | None = None
+    depth: int | None = None
+    ms: int | None = None
+
+    def __post_init__(self) -> None:
+        """Round the values to what is stored, and make plain integers of NumPy's."""
+        put = object.__setattr__
+        for name in ("ply", "sims", "nodes", "depth", "ms"):
+            number = getattr(self, name)
+            put(self, name, None if number is None else int(number))
+        put(self, "value", tuple(unit(v) for v in self.value))
+        put(self, "root_value", tuple(unit(v) for v in self.root_value))
+        put(self, "policy", {int(m): int(k) for m, k in self.policy.items()})
+        if self.visits is not None:
+            put(self, "visits", {int(m): int(n) for m, n in self.visits.items()})
+        if self.prior_kl is not None:
+            put(self, "prior_kl", unit(self.prior_kl))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """Search statistics of one game by one agent, plies ascending."""
+
+    game: str
+    agent: str
+    budget: Mapping[str, int | float | str | None] = field(default_factory=dict)
+    plies: tuple[PlyAnalysis, ...]
+
+    @cached_property
+    def id(self) -> str:
+        """64 hex digits over the content, without the times."""
+        content = (
+            1,
+            self.game,
+            self.agent,
+            dict(self.budget),
+            [
+                (
+                    p.ply,
+                    p.kind,
+                    p.sims,
+                    p.value,
+                    p.root_value,
+                    sorted(p.policy.items()),
+                    None if p.visits is None else sorted(p.visits.items()),
+                    p.prior_kl,
+                )
+                for p in self.plies
+            ],
+        )
+        return content_id("analysis", canonical_msgpack(content))
+
+
+def quantize(policy: Mapping[int, float]) -> dict[int, int]:
+    """Round a distribution over moves to whole numbers that sum to 65535, by largest remainder.
+
+    The weights need not be normalised. Moves that get nothing have no entry. Raises `DataError`
+    for negative or non-finite weights, or when all are zero.
+    """
+    weights = {int(move): float(weight) for move, weight in policy.items()}
+    total = math.fsum(weights.values())
+    if not (0 < total < math.inf) or min(weights.values()) < 0:
+        raise DataError(
+            f"policy of {len(weights)} moves and total {total}; expected weights >= 0, not all zero"
+        )
+    exact = {move: weight / total * POLICY_TOTAL for move, weight in weights.items()}
+    whole = {move: math.floor(share) for move, share in exact.items()}
+    left = POLICY_TOTAL - sum(whole.values())
+    by_remainder = sorted(exact, key=lambda move: (whole[move] - exact[move], move))
+    for move in by_remainder[:left]:
+        whole[move] += 1
+    return {move: k for move, k in whole.items() if k > 0}
+
+
+def default_max_plies(spec: BoardSpec) -> int:
+    """Return the ply limit of a configuration (selfplay.md 2, `--max-moves auto`)."""
+    small = spec.board in ("square8", "hex8")
+    return (_SMALL_LIMITS if small else _LARGE_LIMITS)[spec.players]
+
+
+def seat_values(ranks: Iterable[int]) -> tuple[float, ...]:
+    """Return the value of each seat in [-1, 1], sum 0 (agents.md 2)."""
+    ranking = tuple(ranks)
+    others = len(ranking) - 1
+    return tuple(sum((rank > own) - (rank < own) for rank in ranking) / others for own in ranking)
+
+
+# --- what a record must look like, whatever its moves
+
+
+def check_record(record: GameRecord) -> None:
+    """Raise `VerificationError` naming the first field that no record may have that way."""
+    _check_spec(record.spec)
+    players, plies = record.spec.players, len(record.moves)
+    _whole("max_plies", record.max_plies, 1, MOST_PLIES)
+    if plies > record.max_plies:
+        raise refuse("moves", f"{plies} moves", f"at most max_plies = {record.max_plies}")
+    _whole("seed", record.seed, 0, SEED_LIMIT - 1)
+    if record.start is not None and len(record.start) > 20_000:
+        raise refuse("start", record.start, "a canonical position text")
+    if len(record.agents) != players:
+        raise refuse("agents", f"{len(record.agents)} agents", f"{players}, one per seat")
+    for seat, agent in enumerate(record.agents, 1):
+        _check_agent(f"agents[{seat - 1}]", agent)
+    for ply, move in enumerate(record.moves):
+        if not 0 <= move < MOVE_LIMIT:
+            raise refuse(f"moves[{ply}]", move, "a packed move below 2**40")
+    for ply, mark in record.marks.items():
+        if not 0 <= ply < plies:
+            raise refuse("marks", ply, f"plies from 0 to {plies - 1}")
+        if mark not in MARKS:
+            raise refuse(f"marks.{ply}", mark, ", ".join(MARKS))
+    hashes = -(-plies // CHECK_EVERY)
+    if len(record.check) != hashes:
+        raise refuse("check.hashes", f"{len(record.check)} hashes", f"{hashes} for {plies} plies")
+    for i, value in enumerate(record.check):
+        _whole(f"check.hashes[{i}]", value, 0, SEED_LIMIT - 1)
+    _check_result(record.result, players, plies)
+    _check_meta(record.meta)
+
+
+def _check_spec(spec: BoardSpec) -> None:
+    if not 2 <= spec.players <= 4:
+        raise refuse("spec.players", spec.players, "2, 3 or 4", reason="bad_players")
+    try:
+        known = BoardSpec.create(
+            spec.board,
+            spec.players,
+            rings_per_player=spec.rings_per_player,
+            lps_rounds=spec.lps_rounds,
+            swap_rule=spec.swap_rule,
+            base_line_length=spec.base_line_length,
+        )
+    except InvalidOption as error:
+        raise VerificationError("spec", error.message, where="field spec") from None
+    if spec != known:
+        raise refuse("spec", spec, f"line lengths and thresholds of {known}", reason="spec")
+
+
+def _check_agent(name: str, agent: AgentRef) -> None:
+    _text(f"{name}.spec", agent.spec)
+    _digits(f"{name}.agent_hash", agent.agent_hash)
+    if agent.model_id is not None:
+        _digits(f"{name}.model_id", agent.model_id)
+
+
+def _check_result(result: GameResult, players: int, plies: int) -> None:
+    if result.end not in ENDS:
+        raise refuse("result.end", result.end, ", ".join(ENDS))
+    _whole("result.winner", result.winner, 0, players)
+    _text("result.reason", result.reason)
+    if len(result.ranks) not in (0, players):
+        raise refuse("result.ranks", result.ranks, f"{players} ranks, or none")
+    if result.values is not None and len(result.values) != players:
+        raise refuse("result.values", result.values, f"{players} values, or null")
+    if result.plies != plies:
+        raise refuse("result.plies", result.plies, f"{plies}, the number of moves", reason="result")
+    if not _HASH.fullmatch(result.final_hash):
+        raise refuse("result.final_hash", result.final_hash, "16 hex digits")
+    for name in ("elim", "terr", "hand"):
+        counts = getattr(result, name)
+        if len(counts) != players:
+            raise refuse(f"result.{name}", counts, f"{players} numbers")
+
+
+def _check_meta(meta: GameMeta) -> None:
+    if meta.purpose not in PURPOSES:
+        raise refuse("meta.purpose", meta.purpose, ", ".join(PURPOSES))
+    for name in ("run", "host", "version", "device"):
+        text = getattr(meta, name)
+        if text is not None:
+            _text(f"meta.{name}", text)
+    for name in ("index", "ms"):
+        number = getattr(meta, name)
+        if number is not None:
+            _whole(f"meta.{name}", number, 0, (1 << 63) - 1)
+    if meta.started is not None and not 0 <= meta.started < 1e12:
+        raise refuse("meta.started", meta.started, "Unix seconds, or null")
+    if len(meta.tags) > 100:
+        raise refuse("meta.tags", f"{len(meta.tags)} tags", "at most 100")
+    for i, tag in enumerate(meta.tags):
+        _text(f"meta.tags[{i}]", tag)
+
+
+def check_analysis(analysis: Analysis, record: GameRecord) -> None:
+    """Raise `VerificationError` for statistics that fit no game of this shape."""
+    if analysis.game != record.id:
+        raise refuse("game", analysis.game, f"the game's id {record.id}")
+    _text("agent", analysis.agent)
+    for key, value in analysis.budget.items():
+        _text("budget", key)
+        if isinstance(value, str):
+            _text(f"budget.{key}", value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise refuse(f"budget.{key}", value, "a finite number")
+    before = -1
+    for i, ply in enumerate(analysis.plies):
+        if not before < ply.ply < len(record.moves):
+            expected = f"ascending plies below {len(record.moves)}"
+            raise refuse(f"plies[{i}].ply", ply.ply, expected, reason="bad_policy")
+        before = ply.ply
+        _check_ply(f"plies[{i}]", ply, record.spec.players)
+
+
+def _check_ply(name: str, ply: PlyAnalysis, players: int) -> None:
+    if ply.kind not in KINDS:
+        raise refuse(f"{name}.kind", ply.kind, ", ".join(KINDS))
+    for field_name in ("sims", "nodes", "depth", "ms"):
+        number = getattr(ply, field_name)
+        if number is not None:
+            _whole(f"{name}.{field_name}", number, 0, (1 << 31) - 1)
+    for field_name in ("value", "root_value"):
+        values = getattr(ply, field_name)
+        if len(values) != players or not all(-1 <= v <= 1 for v in values):
+            raise refuse(f"{name}.{field_name}", values, f"{players} values from -1 to 1")
+    if ply.prior_kl is not None and not 0 <= ply.prior_kl < 1e6:
+        raise refuse(f"{name}.prior_kl", ply.prior_kl, "a number >= 0, or null")
+    for field_name, least in (("policy", 1), ("visits", 0)):
+        for move, count in (getattr(ply, field_name) or {}).items():
+            if not 0 <= move < MOVE_LIMIT or not least <= count < 1 << 31:
+                raise refuse(f"{name}.{field_name}", (move, count), "moves and positive counts")
+    total = sum(ply.policy.values())
+    if total != POLICY_TOTAL:
+        expected = f"numbers that sum to {POLICY_TOTAL}"
+        raise VerificationError(
+            "bad_policy",
+            f"found a sum of {total}; expected {expected}",
+            ply=ply.ply,
+            where=f"field {name}.policy",
+        )
+
+
+def _whole(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise refuse(name, value, f"a whole number from {low} to {high}")
+
+
+def _text(name: str, text: str) -> None:
+    if not 0 < len(text) <= MOST_TEXT or not text.isprintable():
+        raise refuse(name, text, f"1 to {MOST_TEXT} printable characters")
+
+
+def _digits(name: str, text: str) -> None:
+    if not _ID.fullmatch(text):
+        raise refuse(name, text, "64 hex digits")

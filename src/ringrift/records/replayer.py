@@ -1,0 +1,137 @@
+"""Walk through a game on the compiled path: advance to a ply, look at the position, go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ringrift.core.errors import DataError
+from ringrift.records import replay as kernel
+from ringrift.records.record import CHECK_EVERY, VerificationError
+from ringrift.rules import BoardSpec, Position
+from ringrift.rules import moves as mv
+from ringrift.rules.codec import codec
+from ringrift.rules.position import WORKSPACE, board_view
+
+
+class Replayer:
+    """Replays `moves` (packed, each below 2**40) from the start position or the text `start`.
+
+    `ply` is how many have been played. `hashes` (int64, signed) fills as `replay.replay` says.
+    `keys` are moves that must be legal too: `{ply: moves}`, as search distributions name them.
+    """
+
+    def __init__(
+        self,
+        spec: BoardSpec,
+        start: str | None,
+        moves: Sequence[int],
+        *,
+        keys: Mapping[int, Iterable[int]] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.moves = np.array(moves, np.int64)
+        self.ply = 0
+        self.hashes = np.zeros(-(-len(self.moves) // CHECK_EVERY), np.int64)
+        pairs = [(ply, move) for ply in sorted(keys or {}) for move in (keys or {})[ply]]
+        self._key_plies = np.array([ply for ply, _ in pairs], np.int64)
+        self._keys = np.array([move for _, move in pairs], np.int64)
+        self._position = _start(spec, start)
+
+    @property
+    def position(self) -> Position:
+        """The position after `ply` moves; `advance` changes it and makes its legal set stale."""
+        return Position(self.spec, self._position._states)  # noqa: SLF001 - see interfaces
+
+    def advance(self, ply: int) -> None:
+        """Play up to `ply` moves in all; raises `VerificationError` at the first illegal one."""
+        stopped = kernel.replay(
+            self._position._view,  # noqa: SLF001
+            board_view(self.spec),
+            WORKSPACE.scratch,
+            self.moves,
+            self.ply,
+            ply,
+            CHECK_EVERY,
+            self._keys,
+            self._key_plies,
+            WORKSPACE.buffer(self.spec.max_moves),
+            self.hashes,
+        )
+        self.ply, fault = divmod(int(stopped), 8)
+        if fault != kernel.FINE:
+            raise self._error(fault)
+
+    def finish(self) -> Position:
+        """Play all moves and return the final position."""
+        self.advance(len(self.moves))
+        return self.position
+
+    def walk(self, stops: Iterable[int]) -> Iterator[tuple[int, Position]]:
+        """Yield each stop and the position before its move, then play to the end."""
+        for ply in sorted(set(stops)):
+            self.advance(ply)
+            yield ply, self.position
+        self.advance(len(self.moves))
+
+    def texts(self) -> list[str]:
+        """Play to the end; return the compact text of every move."""
+        regions: dict[int, str] = {}
+        stops = np.flatnonzero((self.moves & mv.KIND_MASK) == mv.REGION).tolist()
+        for ply, position in self.walk(stops):
+            move = int(self.moves[ply])
+            if move in position.legal_packed():  # if it is not, the walk's next step says so
+                regions[ply] = position.move_text(move)
+        text = codec(self.spec).text
+        return [
+            regions[ply] if ply in regions else text(move, _no_region)
+            for ply, move in enumerate(self.moves.tolist())
+        ]
+
+    def check_hashes(self) -> tuple[int, ...]:
+        """Return the check hashes of the plies played, unsigned."""
+        return tuple(self.hashes.view(np.uint64).tolist())
+
+    def _error(self, fault: int) -> VerificationError:
+        position, move = self.position, int(self.moves[self.ply])
+        at = f"in {position.phase} for player {position.current_player}"
+        if fault == kernel.NO_KEY:
+            legal = set(position.legal_packed().tolist())
+            named = self._keys[self._key_plies == self.ply].tolist()
+            wrong = next(key for key in named if key not in legal)
+            detail = f"a distribution names move {wrong}, which is not legal {at}"
+            return VerificationError("bad_policy", detail, ply=self.ply)
+        if fault == kernel.FELL:
+            detail = f"move {move} lowered eliminated rings or the progress sum {at}"
+            return VerificationError("invariant", detail, ply=self.ply)
+        if fault == kernel.AFTER_END:
+            return VerificationError("illegal_move", "the game was over", ply=self.ply)
+        if fault == kernel.STUCK:
+            return VerificationError("invariant", f"no legal move {at}", ply=self.ply)
+        detail = f"move {move} is not legal {at}; expected {some_legal(position)}"
+        return VerificationError("illegal_move", detail, ply=self.ply)
+
+
+def some_legal(position: Position) -> str:
+    """Name the first few legal moves, for messages."""
+    texts = [move.text for move in position.legal_moves()]
+    more = f" ... {len(texts)} in all" if len(texts) > 6 else ""
+    return "; ".join(texts[:6]) + more
+
+
+def _no_region(move: int) -> Sequence[int]:
+    raise LookupError(f"region of move {move} without its position")
+
+
+def _start(spec: BoardSpec, start: str | None) -> Position:
+    if start is None:
+        return Position.of(spec)
+    try:
+        position = Position.parse(start, spec=spec)
+    except DataError as error:
+        raise VerificationError("malformed", str(error), where="field start") from None
+    if str(position) != start:
+        detail = f"found {start!r:.80}; expected the canonical text {str(position)!r:.80}"
+        raise VerificationError("malformed", detail, where="field start")
+    return position

@@ -1,0 +1,19 @@
+"""What holds for every test: no deadlines by the clock, GPU tests only where there is a GPU."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A busy machine makes single examples slow; pytest's own timeout catches what hangs.
+settings.register_profile("ringrift", deadline=None)
+settings.load_profile("ringrift")
+
+
+def pytest_collection_modifyitems(items):
+    if Path("/dev/nvidiactl").exists():
+        return
+    without = pytest.mark.skip(reason="no CUDA device on this machine (/dev/nvidiactl is missing)")
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(without)

@@ -1,0 +1,159 @@
+"""The house of design.md 3: imports go from left to right, and heavy ones stay in their rooms."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "ringrift"
+
+# design.md 3, in its order: a room may import the rooms before it.
+ROOMS = (
+    "core",
+    "rules",
+    "records",
+    "nets",
+    "agents",
+    "selfplay",
+    "data",
+    "training",
+    "evaluation",
+    "models",
+    "tuning",
+    "cluster",
+    "loop",
+    "web",
+    "cli",
+)
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Packages with one home: the room or module that may import them.
+ONLY_IN = {
+    "numba.cuda": {"rules/gpu.py"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "structlog": {"core/log.py"},
+    "ruamel": {"core/settings_loader.py"},
+}
+# Rooms that import no torch, not even inside a function. The loop is control: its workers run in
+# processes of their own (design.md 2.8).
+WITHOUT_TORCH = {"core", "rules", "records", "loop", "cli"}
+
+
+def name_of(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room_of(path):
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def imports(path):
+    """All modules a file imports, at its top and inside functions, as absolute dotted names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = ["ringrift", *path.relative_to(PACKAGE).parts[: -node.level]]
+                base = ".".join([*package, *([base] if base else [])])
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return found
+
+
+def under(name, prefix):
+    return name == prefix or name.startswith(f"{prefix}.")
+
+
+def test_every_folder_is_a_room_of_the_house():
+    folders = {
+        path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"
+    }
+    assert folders <= set(ROOMS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_from_left_to_right(path):
+    room = room_of(path)
+    allowed = set() if room is None else set(ROOMS[: ROOMS.index(room) + 1])
+    for name in imports(path):
+        if not under(name, "ringrift"):
+            continue
+        parts = name.split(".")
+        if len(parts) > 1 and parts[1] in ROOMS:
+            assert parts[1] in allowed, f"{name_of(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_that_have_one_home_stay_there(path):
+    for module, homes in ONLY_IN.items():
+        if any(under(name, module) for name in imports(path)):
+            assert name_of(path) in homes or room_of(path) in homes, f"{name_of(path)}: {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_torch_where_control_and_rules_live(path):
+    if room_of(path) in WITHOUT_TORCH:
+        assert not any(under(name, "torch") for name in imports(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_core_imports_no_numba(path):
+    if room_of(path) == "core":
+        assert not any(under(name, "numba") for name in imports(path))
+
+
+def test_the_check_sees_relative_nested_and_plain_imports(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    path = tmp_path / "loop" / "x.py"
+    path.parent.mkdir()
+    path.write_text(
+        "from . import a\n"
+        "from ..core import ids\n"
+        "import numba.cuda as c\n"
+        "def f():\n    from torch import nn\n"
+    )
+    assert imports(path) >= {
+        "ringrift.loop.a",
+        "ringrift.core.ids",
+        "numba.cuda",
+        "torch.nn",
+    }
+
+
+IMPORTED = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(*sorted({"torch", "numba"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "forbidden"),
+    [
+        ("core", {"torch", "numba"}),
+        ("rules", {"torch"}),
+        ("records", {"torch"}),
+        ("loop", {"torch"}),
+    ],
+)
+def test_rooms_load_no_heavy_package_through_others(room, forbidden):
+    """What `ast` cannot see: a light module that imports a heavy one of its own room."""
+    modules = [
+        "ringrift." + name_of(path)[:-3].replace("/", ".").removesuffix(".__init__")
+        for path in MODULES
+        if room_of(path) == room and path.name != "gpu.py"
+    ]
+    if not modules:
+        pytest.skip(f"room {room} does not exist yet")
+    answer = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *modules], capture_output=True, text=True, check=True
+    )
+    assert not forbidden & set(answer.stdout.split())
