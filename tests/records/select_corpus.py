@@ -54,7 +54,9 @@ def main(folder: Path) -> None:
             continue
         for trace in read_traces(path):
             line = json.dumps(trace.game, separators=(",", ":"))
-            games.append((path.name, line, len(zlib.compress(line.encode(), 9)), features(trace.game)))
+            games.append(
+                (path.name, line, len(zlib.compress(line.encode(), 9)), features(trace.game))
+            )
     covered: set[tuple] = set()
     chosen: dict[str, list[str]] = {}
     size = 0
@@ -73,7 +75,9 @@ def main(folder: Path) -> None:
         data = ("\n".join(lines) + "\n").encode()
         (PACKAGED / name).write_bytes(gzip.compress(data, 9, mtime=0))
     total = sum(p.stat().st_size for p in PACKAGED.iterdir())
-    print(f"{sum(map(len, chosen.values()))} games, {total:,} bytes, {len(missing)} features missing")
+    print(
+        f"{sum(map(len, chosen.values()))} games, {total:,} bytes, {len(missing)} features missing"
+    )
 
 
 if __name__ == "__main__":

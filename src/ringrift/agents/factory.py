@@ -62,5 +62,5 @@ def _gumbel(
         raise UsageError(f"agent spec {parsed}: no models can be loaded here")
     model = models(parsed.model)
     return GumbelAgent(
-        resolve(parsed, model_id=model.model_id), spec, model.evaluator(), options
+        resolve(parsed, model_id=model.id), spec, model.evaluator(), options
     )

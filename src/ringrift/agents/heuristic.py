@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringrift.agents import light
-from ringrift.agents.listing import legal_lists, scratch
+from ringrift.agents.listing import legal_lists, refuse_swap, scratch
 from ringrift.agents.protocol import Batch, Budgets, Decision, Rngs
 from ringrift.agents.spec import ResolvedSpec
 from ringrift.agents.streams import EXPLORE, below, stream, uniform
@@ -93,9 +93,9 @@ class HeuristicAgent:
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int32]]:
         """Return the mover's value after each legal move, the moves and their offsets."""
         spec, n = positions.spec, len(positions)
+        refuse_swap(spec, positions.states)
         moves, offsets = legal_lists(spec, positions.states)
         scores = np.zeros(len(moves), np.float64)
-        seats = positions.states["misc"][:, lay.CUR].astype(np.int32)
         light.one_ply(
             positions.states,
             n,
@@ -104,7 +104,6 @@ class HeuristicAgent:
             self._work,
             moves,
             offsets,
-            seats,
             light.default_weights(spec),
             light.GAIN,
             scores,

@@ -20,6 +20,7 @@ from ringrift.rules import BoardSpec
 from ringrift.rules.jitconf import rule
 from ringrift.rules.layout import (
     COLLAPSED1,
+    CUR,
     DIRS,
     HEX,
     LPS_ROUNDS,
@@ -197,7 +198,7 @@ def evaluate_all(states, n, boards, weights, gain, values):
 
 
 @rule
-def one_ply(states, n, boards, scratch, work, moves, offsets, seats, weights, gain, scores):
+def one_ply(states, n, boards, scratch, work, moves, offsets, weights, gain, scores):
     """Score every legal move by the mover's value right after it: `scores`: float[t].
 
     `work`: STATE[1] holds the position after the move.
@@ -206,8 +207,9 @@ def one_ply(states, n, boards, scratch, work, moves, offsets, seats, weights, ga
     f = np.zeros((5, len(weights)))
     out = np.zeros(4)
     for i in range(n):
+        seat = states[i].misc[CUR]
         for j in range(offsets[i], offsets[i + 1]):
             work[0] = states[i]
             apply(work[0], b, scratch[0], moves[j])
             evaluate(work[0], b, weights, gain, f, out)
-            scores[j] = out[seats[i] - 1]
+            scores[j] = out[seat - 1]

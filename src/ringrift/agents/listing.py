@@ -70,3 +70,9 @@ def legal_lists(
         phase = lay.PHASE_NAMES[states[stuck[0]]["misc"][lay.PHASE]]
         raise UsageError(f"batch: position {stuck[0]} has no legal move ({phase})")
     return moves[: offsets[n]].copy(), offsets
+
+
+def refuse_swap(spec: BoardSpec, states: NDArray[Any]) -> None:
+    """Raise `UsageError` where the pie rule is on: no agent answers its offer yet."""
+    if spec.swap_rule and len(states):
+        raise UsageError("agents cannot play with the pie rule yet", hint="swap_rule off")

@@ -157,8 +157,8 @@ class Model(Protocol):
     """A loaded model as agents need it."""
 
     @property
-    def model_id(self) -> str:
-        """Content id of the model."""
+    def id(self) -> str:
+        """Content id of the model, 64 hex digits."""
         ...
 
     def evaluator(self) -> Evaluator:

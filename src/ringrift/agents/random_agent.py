@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ringrift.agents.listing import legal_lists
+from ringrift.agents.listing import legal_lists, refuse_swap
 from ringrift.agents.protocol import Batch, Budgets, Decision, Rngs
 from ringrift.agents.spec import ResolvedSpec
 from ringrift.agents.streams import below, stream
@@ -33,6 +33,7 @@ class RandomAgent:
     def choose(self, positions: Batch, budget: Budgets, rng: Rngs) -> list[Decision]:  # noqa: ARG002 - nothing to search
         """Decide every position of the batch."""
         n = len(positions)
+        refuse_swap(positions.spec, positions.states)
         moves, offsets = legal_lists(positions.spec, positions.states)
         out = np.zeros(n, np.int64)
         seeds = positions.seed_array()

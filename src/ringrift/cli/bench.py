@@ -96,9 +96,10 @@ def engine(
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine a figure was measured on."""
+    """Describe the machine and the compilers a figure was measured with."""
     import os
     import platform
+    from importlib.metadata import version
 
     import psutil
 
@@ -115,5 +116,7 @@ def machine() -> dict[str, Any]:
             "cores": len(os.sched_getaffinity(0)),
             "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
             "system": platform.platform(),
-        }
+        },
+        "numba": version("numba"),
+        "numpy": version("numpy"),
     }

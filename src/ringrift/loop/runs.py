@@ -164,13 +164,14 @@ class Events:
                 continue
         return found
 
-    def seconds(self, cycle: int) -> float:
-        """Return the working time of a generation over all its sessions."""
-        return sum(
-            event["data"].get("seconds", 0.0)
-            for event in self.read()
-            if event["cycle"] == cycle and event["kind"] == "stage_ended"
-        )
+    def stage_seconds(self, cycle: int) -> dict[str, float]:
+        """Return the working time of a generation's stages, over all sessions that ended whole."""
+        found: dict[str, float] = {}
+        for event in self.read():
+            if event["cycle"] == cycle and event["kind"] == "stage_ended":
+                stage = str(event["data"]["stage"])
+                found[stage] = found.get(stage, 0.0) + float(event["data"]["seconds"])
+        return found
 
     def _last(self) -> int:
         return max((event["seq"] for event in self.read()), default=0)

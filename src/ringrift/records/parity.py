@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from ringrift.core.errors import DataError, RingriftError
 from ringrift.records.traces import Trace, read_traces
-from ringrift.rules import Position
+from ringrift.rules import InvalidPosition, Position
 from ringrift.rules.cpu import core_count
 from ringrift.rules.warm import warm_up
 
@@ -119,10 +119,18 @@ def _at_end(position: Position, trace: Trace) -> Iterator[tuple[str, str, str]]:
         yield "legal set", "", legal_text(position)
 
 
+def _initial(trace: Trace) -> Position:
+    """Return the position a game starts from."""
+    try:
+        return Position.parse(trace.field("initial", str), spec=trace.spec())
+    except InvalidPosition as error:
+        raise DataError(f"initial: {error}", where=trace.where) from None
+
+
 def _compared(trace: Trace, report: Report) -> Iterator[tuple[int, tuple[str, str, str]]]:
     """Replay a game, yielding (ply, (what, wanted, got)) for all that its record holds."""
     moves, plies = trace.field("moves", list), trace.field("positions", list)
-    position = Position.parse(trace.field("initial", str), spec=trace.spec())
+    position = _initial(trace)
     if position.fingerprint != trace.field("initial_hash", str):
         raise DataError("initial does not have the hash initial_hash", where=trace.where)
     if len(plies) != len(moves):

@@ -1,0 +1,61 @@
+"""Evaluators without a net: the light heuristic, and a constant for tests and measurements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringrift.agents import light
+from ringrift.agents.listing import scratch
+from ringrift.rules import BoardSpec
+from ringrift.rules import layout as lay
+
+PRIOR_TEMPERATURE = 0.5
+
+
+class ConstantEvaluator:
+    """Call every position level and every move alike."""
+
+    def __init__(self, spec: BoardSpec) -> None:
+        self._players = spec.players
+
+    def evaluate(
+        self,
+        states: NDArray[Any],
+        boards: NDArray[Any],  # noqa: ARG002 - the protocol's
+        moves: NDArray[np.int64],
+        offsets: NDArray[np.int32],  # noqa: ARG002 - the protocol's
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return zeros; see `protocol.Evaluator`."""
+        return (
+            np.zeros(len(moves), np.float32),
+            np.zeros((len(states), self._players), np.float32),
+        )
+
+
+class HeuristicEvaluator:
+    """Values of the light heuristic; priors are a softmax of its one-ply values."""
+
+    def __init__(self, spec: BoardSpec) -> None:
+        self._players = spec.players
+        self._weights = light.default_weights(spec)
+        self._work = lay.zeros(1, lay.STATE)
+
+    def evaluate(
+        self,
+        states: NDArray[Any],
+        boards: NDArray[Any],
+        moves: NDArray[np.int64],
+        offsets: NDArray[np.int32],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return logits and values; see `protocol.Evaluator`."""
+        n = len(states)
+        scores = np.empty(len(moves), np.float64)
+        values = np.empty((n, self._players), np.float64)
+        light.one_ply(
+            states, n, boards, scratch(), self._work, moves, offsets, self._weights, light.GAIN, scores
+        )
+        light.evaluate_all(states, n, boards, self._weights, light.GAIN, values)
+        return (scores / PRIOR_TEMPERATURE).astype(np.float32), values.astype(np.float32)

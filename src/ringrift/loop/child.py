@@ -1,0 +1,158 @@
+"""Run one function in a spawned process that reports progress and dies with its parent.
+
+The control process of the loop imports no torch; what needs it runs here. A child that ends without
+a result is an error with what it said last, never a missing value.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ringrift.core.errors import RingriftError
+
+POLL_S = 0.1
+STOP_WAIT_S = 5.0
+
+
+class ChildFailed(RingriftError):
+    """A child process failed or died."""
+
+
+class ChildStopped(Exception):
+    """The child was ended because the run shall stop."""
+
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def run_child(
+    function: Callable[..., Any],
+    arguments: dict[str, Any],
+    *,
+    what: str,
+    on_report: Report = lambda report: None,
+    stop: Callable[[], bool] = lambda: False,
+    threads: int = 1,
+) -> Any:
+    """Call `function(report, **arguments)` in a spawned process and return its result.
+
+    `function` is importable by name and `report` sends a plain dict to `on_report`. Domain errors of
+    the child are raised here as they are. Raises `ChildStopped` once `stop` says so, `ChildFailed`
+    with the traceback's last line for a defect or a death.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=_main, args=(theirs, function, arguments, threads), name=what, daemon=True
+    )
+    with _threads_of_children(threads):
+        process.start()
+    theirs.close()
+    try:
+        while True:
+            if stop():
+                raise ChildStopped
+            if not ours.poll(POLL_S):
+                if process.is_alive() or ours.poll():
+                    continue
+                raise EOFError
+            kind, value = ours.recv()
+            if kind == "report":
+                on_report(value)
+            elif kind == "result":
+                return value
+            else:
+                raise value
+    except EOFError:
+        process.join(STOP_WAIT_S)
+        raise ChildFailed(
+            f"{what}: the process died without a result (exit code {process.exitcode})"
+        ) from None
+    finally:
+        ours.close()
+        _end(process)
+
+
+def _end(process: Any) -> None:
+    process.join(0.5)
+    if process.is_alive():
+        process.terminate()
+        process.join(STOP_WAIT_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+
+
+class _threads_of_children:  # noqa: N801 - reads as a statement
+    """Set the thread count that a child's matrix libraries see when they are loaded."""
+
+    _names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._former: dict[str, str | None] = {}
+
+    def __enter__(self) -> None:
+        for name in self._names:
+            self._former[name] = os.environ.get(name)
+            os.environ[name] = str(self._threads)
+
+    def __exit__(self, *_error: object) -> None:
+        for name, value in self._former.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _main(
+    pipe: Connection, function: Callable[..., Any], arguments: dict[str, Any], threads: int
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
+    del threads
+    try:
+        result = function(lambda report: pipe.send(("report", report)), **arguments)
+        pipe.send(("result", result))
+    except RingriftError as error:
+        pipe.send(("error", _portable(error)))
+    except BrokenPipeError:
+        pass  # the parent has gone
+    except Exception as error:  # noqa: BLE001 - the border of the process
+        where = "".join(traceback.format_exception(error)).strip().splitlines()
+        pipe.send(("error", ChildFailed(f"{where[-1]} ({_place(where)})")))
+    finally:
+        pipe.close()
+
+
+def _portable(error: RingriftError) -> RingriftError:
+    """Return an error that survives pickling with its exit code, whatever its constructor takes."""
+    plain = ChildFailed(error.message, where=error.where, hint=error.hint)
+    plain.exit_code = error.exit_code
+    return plain
+
+
+def _place(lines: list[str]) -> str:
+    places = [line.strip() for line in lines if line.lstrip().startswith("File ")]
+    return places[-1] if places else "unknown place"
+
+
+def _die_with_parent() -> None:
+    """End this process when the parent is gone, even by `kill -9`."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -1,0 +1,560 @@
+"""Run the loop: look at the facts, do what is missing, look again (`loop.md` 3, the thin version).
+
+Control imports no torch and plays no games. Killing it at any instant loses the games in the air and
+an unfinished training, nothing else: the next start finds out from the facts where to go on.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ringrift.core.errors import RingriftError
+from ringrift.core.files import lock
+from ringrift.core.ids import short
+from ringrift.evaluation.matches import MatchResult, run_match
+from ringrift.loop.facts import Facts, next_stage
+from ringrift.loop.measure import Matches, NamedMatch, derived_seed
+from ringrift.loop.plan import LoopPlan, spec_of
+from ringrift.loop.promotion import Measured, decide
+from ringrift.loop.report import (
+    GenerationReport,
+    SelfplayTotals,
+    exam_report,
+    generation_report,
+)
+from ringrift.loop.runs import (
+    REPORT,
+    Clock,
+    Resume,
+    Run,
+    choose_run,
+    open_run,
+    read_json,
+    write_json,
+)
+from ringrift.loop.workers import Played, SelfplayOrder, Workers
+from ringrift.models.decisions import Chain, append, read_chain
+from ringrift.models.registry import has_model, model_path
+from ringrift.records.store import GameStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ringrift.core.paths import Paths
+    from ringrift.rules import BoardSpec
+
+STORE = "selfplay.db"
+TRAINING = "training.json"
+INGEST_EVERY = 16
+REJECTIONS_BEFORE_RETURN = 3
+
+
+class Task(Protocol):
+    """One progress bar."""
+
+    def update(self, done: int, *, name: str | None = None, total: int | None = None) -> None:
+        """Set what is done."""
+        ...
+
+    def finish(self) -> None:
+        """Take the bar away."""
+        ...
+
+
+class Screen(Protocol):
+    """Where people see what happens; `cli.output.Progress` is one."""
+
+    def task(self, name: str, *, total: int | None = None, unit: str = "") -> Task:
+        """Add a bar."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+        ...
+
+
+class Learner(Protocol):
+    """Makes models; `learning.Learning` does it in child processes."""
+
+    def random_model(self, *, seed: int, stop: Callable[[], bool]) -> str:
+        """Write a model of random weights, return its id."""
+        ...
+
+    def candidate(
+        self,
+        *,
+        parent: str,
+        seed: int,
+        folder: Path,
+        new_games: int,
+        on_report: Callable[[dict[str, Any]], None],
+        stop: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """Train a candidate and write the report to `folder` as the last act."""
+        ...
+
+
+class Stopped(Exception):
+    """The run was asked to stop; everything finished is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopReport:
+    """What a run came to."""
+
+    run: str
+    folder: Path
+    champion: str | None
+    generations: tuple[dict[str, Any], ...]
+    exam: dict[str, Any] | None
+    complete: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Control:
+    """One run in work."""
+
+    plan: LoopPlan
+    paths: Paths
+    run: Run
+    store: GameStore
+    workers: Workers
+    learner: Learner
+    screen: Screen
+    stop: Callable[[], bool]
+    on_generation: Callable[[GenerationReport], None] = lambda report: None
+    spec: BoardSpec = field(init=False)
+    matches: Matches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.spec = spec_of(self.plan.config)
+        self.matches = Matches(self.plan, self.spec)
+
+    # --- facts
+
+    def chain(self) -> Chain:
+        """Return the decisions about this configuration."""
+        return read_chain(self.paths.decisions, self.plan.config)
+
+    def decisions(self, chain: Chain) -> list[Any]:
+        """Return this run's decisions about candidates, one per generation."""
+        return [d for d in chain.of_run(self.run.id) if d.generation is not None]
+
+    def gather(self) -> Facts:
+        """Look at everything that decides what comes next."""
+        chain = self.chain()
+        champion = chain.champion
+        if champion is not None and not has_model(self.paths.model_objects, champion):
+            raise RingriftError(
+                f"{self.plan.config}: the champion {short(champion)} has no model file",
+                where=str(model_path(self.paths.model_objects, champion)),
+                hint="bringing the file back; nothing takes a champion's place by itself",
+            )
+        decided = len(self.decisions(chain))
+        facts = Facts(generations=self.plan.generations, decided=decided, champion=champion)
+        if champion is None:
+            return facts
+        if decided >= self.plan.generations:
+            return Facts(
+                generations=self.plan.generations,
+                decided=decided,
+                champion=champion,
+                examined=self.matches.exam(champion).stored(self.store).complete,
+                reported=self.run.finished,
+            )
+        present = self.store.indices(self.run.games_name(facts.generation), purpose="selfplay")
+        missing = tuple(i for i in range(self.plan.selfplay.games) if i not in present)
+        candidate = self.candidate(facts.generation)
+        return Facts(
+            generations=self.plan.generations,
+            decided=decided,
+            champion=champion,
+            missing_games=missing,
+            candidate=candidate,
+            measured=candidate is not None
+            and self.matches.measured(candidate, champion, self.store) is not None,
+        )
+
+    def candidate(self, generation: int) -> str | None:
+        """Return the trained candidate of a generation if report and model file are there."""
+        report = self.training_report(generation)
+        model = None if report is None else str(report["model_id"])
+        if model is not None and has_model(self.paths.model_objects, model):
+            return model
+        return None
+
+    def training_report(self, generation: int) -> dict[str, Any] | None:
+        """Return the report of a generation's training."""
+        found: dict[str, Any] | None = read_json(self.run.generation(generation) / TRAINING)
+        return found
+
+    # --- work
+
+    def go(self) -> None:
+        """Do what is missing until nothing is; raises `Stopped` when asked to stop."""
+        while True:
+            facts = self.gather()
+            stage, reason = next_stage(facts)
+            if stage == "done":
+                return
+            if self.stop():
+                raise Stopped
+            cycle = None if stage in ("exam", "report", "unborn") else facts.generation
+            self.event("stage_started", cycle, stage=stage, reason=reason)
+            clock = Clock()
+            try:
+                getattr(self, f"do_{stage}")(facts)
+            finally:
+                self.event("stage_ended", cycle, stage=stage, seconds=clock.seconds)
+            if stage == "decide":
+                self.finish_generation(facts.generation)
+            if self.stop():
+                raise Stopped
+            if self.gather() == facts:
+                raise RingriftError(f"the stage {stage} changed nothing", where=str(self.run.folder))
+
+    def event(self, kind: str, cycle: int | None = None, **data: Any) -> None:
+        """Write an event."""
+        self.run.events.write(kind, config=self.plan.config, cycle=cycle, **data)
+
+    def do_unborn(self, facts: Facts) -> None:
+        """Make a model of random weights and put it at the head of the chain, saying so."""
+        del facts
+        seed = derived_seed(self.plan.seed, self.plan.config, "init")
+        model = self.learner.random_model(seed=seed, stop=self.stop)
+        append(
+            self.paths.decisions,
+            self.chain(),
+            kind="promoted",
+            candidate=model,
+            reason="no model yet: random weights",
+            inputs={"seed": seed, "size": self.plan.training.size},
+            run=self.run.id,
+        )
+        self.event("model_initialised", model=model, size=self.plan.training.size)
+        self.screen.note(
+            f"{self.plan.config}: no model yet - starting from random weights (model {short(model)})"
+        )
+
+    def do_selfplay(self, facts: Facts) -> None:
+        """Play the missing games with the champion; each is stored within a second or so."""
+        assert facts.champion is not None
+        total = self.plan.selfplay.games
+        order = SelfplayOrder(
+            spec=self.spec,
+            model=facts.champion,
+            run=self.run.games_name(facts.generation),
+            seed=derived_seed(self.plan.seed, self.run.id, self.plan.config, facts.generation),
+            indices=facts.missing_games,
+            plan=self.plan.selfplay,
+        )
+        with self.bar(
+            f"generation {facts.generation}: self-play", total=total, unit="games"
+        ) as task:
+            done = total - len(facts.missing_games)
+            task.update(done)
+            for stored in self.ingested(self.workers.selfplay(order, self.stop)):
+                done += stored
+                task.update(done)
+        self.event("games_ingested", facts.generation, games=done, total=total)
+
+    def ingested(self, games: Any) -> Iterator[int]:
+        """Store games in small groups as they arrive; yield how many each group added."""
+        waiting: list[Played] = []
+        since = Clock()
+        try:
+            for game in games:
+                waiting.append(game)
+                if len(waiting) >= INGEST_EVERY or since.seconds >= 1.0:
+                    yield self.ingest(waiting)
+                    waiting, since = [], Clock()
+        finally:
+            if waiting:
+                self.ingest(waiting)
+        if waiting:
+            yield len(waiting)
+
+    def ingest(self, games: list[Played]) -> int:
+        """Store verified games; an unverifiable one stops the run, for it is a defect."""
+        report = self.store.ingest(games, source=self.run.id)
+        if report.quarantined:
+            self.event("games_quarantined", games=report.quarantined, reasons=dict(report.reasons))
+            raise RingriftError(
+                f"{report.quarantined} games of our own did not verify: {dict(report.reasons)}",
+                where=str(self.store.path),
+                hint="ringrift games verify",
+            )
+        return report.added
+
+    def do_train(self, facts: Facts) -> None:
+        """Train a candidate from the newest one, or from the champion (`loop.md` 4)."""
+        parent = self.parent(facts)
+        self.event("training_started", facts.generation, parent=parent)
+        with self.bar(f"generation {facts.generation}: training", unit="steps") as task:
+
+            def show(report: dict[str, Any]) -> None:
+                loss = report.get("loss")
+                words = "" if loss is None else f" (loss {loss:.3f})"
+                task.update(
+                    int(report["step"]),
+                    name=f"generation {facts.generation}: training{words}",
+                    total=int(report["steps"]),
+                )
+
+            report = self.learner.candidate(
+                parent=parent,
+                seed=derived_seed(self.plan.seed, self.run.id, "train", facts.generation),
+                folder=self.run.generation(facts.generation),
+                new_games=self.plan.selfplay.games,
+                on_report=show,
+                stop=self.stop,
+            )
+        self.event("training_finished", facts.generation, **report)
+
+    def parent(self, facts: Facts) -> str:
+        """Return the model that a training starts from: the newest candidate, promoted or not.
+
+        Three rejections in a row return to the champion.
+        """
+        assert facts.champion is not None
+        chain = self.chain()
+        last = chain.decisions[-REJECTIONS_BEFORE_RETURN:]
+        kept = [d for d in last if d.kind not in ("rejected", "inconclusive")]
+        newest = last[-1].candidate
+        usable = has_model(self.paths.model_objects, newest) and last[-1].kind != "rolled_back"
+        return newest if kept and usable else facts.champion
+
+    def do_measure(self, facts: Facts) -> None:
+        """Play the generation's matches that are not stored yet."""
+        assert facts.champion is not None
+        assert facts.candidate is not None
+        for match in self.matches.of_generation(facts.candidate, facts.champion).values():
+            self.play(match, facts.generation)
+
+    def play(self, match: NamedMatch, cycle: int | None) -> MatchResult:
+        """Play one match to its end."""
+        before = match.stored(self.store)
+        if before.complete:
+            return before
+        head = match.title if cycle is None else f"generation {cycle}: {match.title}"
+        with self.bar(head, total=match.plan.games, unit="games") as task:
+
+            def show(result: MatchResult) -> None:
+                words = "" if result.score is None else f" {result.score:.2f}"
+                if result.standing is not None:
+                    low, high = result.standing.bounds
+                    words += f", LLR {result.standing.llr:+.2f} [{low:.2f}, {high:.2f}]"
+                task.update(result.games, name=f"{head}{words}")
+
+            def players(plan: Any, games: Any) -> Iterator[Any]:
+                for record in self.workers.match(plan, games, self.stop):
+                    if record.result.end != "aborted":
+                        self.ingest([(record, None)])
+                    yield record
+
+            result = run_match(
+                match.plan,
+                self.store,
+                players,
+                title=match.title,
+                on_progress=show,
+                stop=self.stop,
+            )
+        if result.complete:
+            self.event("match_finished", cycle, **result.as_tree())
+        return result
+
+    def do_decide(self, facts: Facts) -> None:
+        """Decide about the candidate and write it down once."""
+        assert facts.champion is not None
+        assert facts.candidate is not None
+        measured = self.matches.measured(facts.candidate, facts.champion, self.store)
+        assert measured is not None
+        verdict = decide(measured, players=self.spec.players)
+        append(
+            self.paths.decisions,
+            self.chain(),
+            kind=verdict.outcome,
+            candidate=facts.candidate,
+            reason=verdict.reason,
+            inputs=inputs_of(measured),
+            run=self.run.id,
+            generation=facts.generation,
+        )
+        self.event(
+            verdict.outcome, facts.generation, candidate=facts.candidate, reason=verdict.reason
+        )
+
+    def do_exam(self, facts: Facts) -> None:
+        """Play the final champion against random."""
+        assert facts.champion is not None
+        self.play(self.matches.exam(facts.champion), None)
+
+    def do_report(self, facts: Facts) -> None:
+        """Write the report, by which the run counts as finished."""
+        assert facts.champion is not None
+        exam = self.matches.exam(facts.champion).stored(self.store)
+        tables = self.generation_tables(facts.decided)
+        report = {
+            "schema": 1,
+            "run": self.run.id,
+            "config": self.plan.config,
+            "champion": facts.champion,
+            "generations": tables,
+            "exam": exam_report(exam),
+        }
+        write_json(self.run.folder / REPORT, report)
+        self.event("run_finished", champion=facts.champion, exam_score=exam.score)
+
+    # --- tables
+
+    def finish_generation(self, generation: int) -> None:
+        """Write the table of a decided generation and show it."""
+        made = self.table_of(generation)
+        write_json(self.run.generation(generation) / "table.json", made.as_tree())
+        self.on_generation(made)
+
+    def generation_tables(self, decided: int) -> list[dict[str, Any]]:
+        """Return all tables; one that a kill prevented is computed now."""
+        tables = []
+        for generation in range(1, decided + 1):
+            table = read_json(self.run.generation(generation) / "table.json")
+            if table is None:
+                self.finish_generation(generation)
+                table = read_json(self.run.generation(generation) / "table.json")
+            tables.append(table)
+        return tables
+
+    def table_of(self, generation: int) -> GenerationReport:
+        """Compute the table of a decided generation from the facts."""
+        decision = self.decisions(self.chain())[generation - 1]
+        training = self.training_report(generation)
+        assert training is not None
+        measured = self.matches.measured(decision.candidate, decision.champion_before, self.store)
+        assert measured is not None
+        return generation_report(
+            generation=generation,
+            selfplay=self.selfplay_totals(generation),
+            training=training,
+            measured=measured,
+            decision=decision,
+            stage_seconds=self.run.events.stage_seconds(generation),
+        )
+
+    def selfplay_totals(self, generation: int) -> SelfplayTotals:
+        """Count a generation's games, plies and searched choices in the store."""
+        games = plies = choices = 0
+        name = self.run.games_name(generation)
+        for _, record, analysis in self.store.records(
+            self.plan.config, purpose="selfplay", run=name
+        ):
+            games += 1
+            plies += record.result.plies
+            choices += 0 if analysis is None else len(analysis.plies)
+        return SelfplayTotals(games=games, plies=plies, choices=choices)
+
+    @contextmanager
+    def bar(self, name: str, *, total: int | None = None, unit: str = "") -> Iterator[Task]:
+        """Show a progress bar while the block runs."""
+        task = self.screen.task(name, total=total, unit=unit)
+        try:
+            yield task
+        finally:
+            task.finish()
+
+
+def inputs_of(measured: Measured) -> dict[str, Any]:
+    """Return every number a decision was made from."""
+    return {
+        name: getattr(measured, name).as_tree()
+        for name in (
+            "against_champion",
+            "candidate_random",
+            "candidate_heuristic",
+            "champion_random",
+            "champion_heuristic",
+        )
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Return what tells one installation from another."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in ("ringrift", "torch", "numba", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def run_loop(
+    plan: LoopPlan,
+    paths: Paths,
+    *,
+    settings: dict[str, Any],
+    mode: Resume,
+    screen: Screen,
+    stop: Callable[[], bool],
+    make_workers: Callable[[Path], Workers],
+    make_learner: Callable[[Path], Learner],
+    on_begin: Callable[[Run], None] = lambda run: None,
+    on_generation: Callable[[GenerationReport], None] = lambda report: None,
+) -> LoopReport:
+    """Run the loop to its end, or until `stop`; only one at a time on a data root.
+
+    `settings` goes into the run folder as it is: values and their origins. Raises `BusyError`
+    naming the process of another loop on the same root.
+    """
+    store_path = paths.games / STORE
+    with ExitStack() as stack:
+        stack.enter_context(lock(paths.coordination / "loop.lock", what="the loop of this data root"))
+        store = stack.enter_context(GameStore.open(store_path, writer=True))
+        run = choose_run(paths.runs / plan.config, plan.key, mode)
+        open_run(
+            run,
+            {
+                "schema": 1,
+                "run": run.id,
+                "plan": plan.as_tree(),
+                "versions": versions(),
+                **settings,
+            },
+        )
+        on_begin(run)
+        workers = make_workers(store_path)
+        stack.callback(workers.close)
+        control = Control(
+            plan=plan,
+            paths=paths,
+            run=run,
+            store=store,
+            workers=workers,
+            learner=make_learner(store_path),
+            screen=screen,
+            stop=stop,
+            on_generation=on_generation,
+        )
+        control.event("loop_started", run=run.id, resumed=run.resumed)
+        complete = False
+        try:
+            control.go()
+            complete = True
+        except Stopped:
+            pass
+        finally:
+            control.event("loop_stopped", complete=complete)
+        report = read_json(run.folder / REPORT) if complete else None
+        return LoopReport(
+            run=run.id,
+            folder=run.folder,
+            champion=control.chain().champion,
+            generations=tuple(report["generations"]) if report else (),
+            exam=report["exam"] if report else None,
+            complete=complete,
+        )

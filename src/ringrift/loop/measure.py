@@ -1,0 +1,140 @@
+"""The matches of a generation and of the exam: which are needed, which are stored already.
+
+A plan is named by its content, so a participant that did not change is not measured again: the
+matches of last generation's promoted candidate are those of this generation's champion.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ringrift.agents.spec import parse_spec, resolve
+from ringrift.evaluation.matches import MatchPlan, MatchResult, count, stored_games
+from ringrift.loop.promotion import Measured
+from ringrift.records.record import AgentRef
+
+if TYPE_CHECKING:
+    from ringrift.evaluation.matches import Purpose, Store
+    from ringrift.loop.plan import LoopPlan
+    from ringrift.rules import BoardSpec
+
+RANDOM, HEURISTIC = "random", "heuristic"
+
+
+def derived_seed(seed: int, *words: object) -> int:
+    """Return a seed below 2**63 that follows from `seed` and the words."""
+    text = " ".join(map(str, (seed, *words)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def agent_ref(text: str) -> AgentRef:
+    """Name an agent of a spec whose models are written as full ids."""
+    parsed = parse_spec(text)
+    found = resolve(parsed, model_id=parsed.model)
+    return AgentRef(spec=found.text, agent_hash=found.agent_hash, model_id=found.model_id)
+
+
+def search_spec(model_id: str, plan: LoopPlan, *, scale: float = 0.0) -> str:
+    """Return the spec with which a model plays matches; `scale` is the noise at the root."""
+    play = plan.selfplay
+    return (
+        f"gumbel@{model_id}:sims={plan.measuring.sims},m={play.considered},"
+        f"c_scale={play.c_scale!r},scale={scale!r}"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedMatch:
+    """A match with the words that tables and progress bars use."""
+
+    title: str
+    plan: MatchPlan
+
+    def stored(self, store: Store) -> MatchResult:
+        """Return what the store says."""
+        games = {record.meta.index: record for record in stored_games(self.plan, store)}
+        return count(self.plan, games, title=self.title)
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Make the plans of one run."""
+
+    plan: LoopPlan
+    spec: BoardSpec
+
+    def gate(self, candidate: str, champion: str) -> NamedMatch:
+        """Return the sequential test of a candidate against the champion."""
+        test = self.plan.measuring.test
+        return self._match(
+            "candidate vs champion",
+            "gate",
+            search_spec(candidate, self.plan),
+            search_spec(champion, self.plan),
+            test.max_games,
+            tested=True,
+        )
+
+    def floor(self, who: str, model: str, baseline: str) -> NamedMatch:
+        """Return the match of a model against a fixed baseline."""
+        return self._match(
+            f"{who} vs {baseline}",
+            "floor",
+            search_spec(model, self.plan),
+            baseline,
+            self.plan.measuring.floor_games,
+        )
+
+    def exam(self, champion: str) -> NamedMatch:
+        """Return the final exam of a champion against random."""
+        return self._match(
+            "final exam: champion vs random",
+            "full",
+            search_spec(champion, self.plan),
+            RANDOM,
+            self.plan.measuring.exam_games,
+        )
+
+    def of_generation(self, candidate: str, champion: str) -> dict[str, NamedMatch]:
+        """Return all matches of a generation, by the field of `Measured` they fill."""
+        return {
+            "candidate_random": self.floor("candidate", candidate, RANDOM),
+            "candidate_heuristic": self.floor("candidate", candidate, HEURISTIC),
+            "champion_random": self.floor("champion", champion, RANDOM),
+            "champion_heuristic": self.floor("champion", champion, HEURISTIC),
+            "against_champion": self.gate(candidate, champion),
+        }
+
+    def measured(self, candidate: str, champion: str, store: Store) -> Measured | None:
+        """Return the results of a generation, `None` while one of its matches is incomplete."""
+        results = {}
+        for field, match in self.of_generation(candidate, champion).items():
+            result = match.stored(store)
+            if not result.complete:
+                return None
+            results[field] = result
+        return Measured(**results)
+
+    def _match(
+        self,
+        title: str,
+        purpose: Purpose,
+        first: str,
+        second: str,
+        games: int,
+        *,
+        tested: bool = False,
+    ) -> NamedMatch:
+        plan = MatchPlan.of_games(
+            games,
+            purpose=purpose,
+            spec=self.spec,
+            first=agent_ref(first),
+            second=agent_ref(second),
+            # One list of openings per purpose, not per match: results compare, plans are reused.
+            seed=derived_seed(self.plan.seed, self.spec.config, purpose),
+            test=self.plan.measuring.test if tested else None,
+        )
+        return NamedMatch(title=title, plan=plan)

@@ -1,0 +1,414 @@
+"""Samples of a window of games: every searched ply, encoded once (data.md 4, thin).
+
+Games are replayed in compiled code; a sample keeps its planes as bytes, its legal moves as indices
+into the net's policy table, once per symmetry of the board, and its targets in relative seats.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ringrift.core.errors import NegativeResult, RefusedError
+from ringrift.nets.encoder import ENCODER, GLOBALS, PLANES, STEPS, cell_places, encode, grid
+from ringrift.rules import Position
+from ringrift.rules import layout as lay
+from ringrift.rules.geometry import board_tables
+from ringrift.rules.jitconf import rule
+from ringrift.rules.layout import CUR, PLAYERS, N
+from ringrift.rules.legal import legal
+from ringrift.rules.moves import RECOVER, kind_of
+from ringrift.rules.policy import policy_entries, policy_layout
+from ringrift.rules.turn import apply
+from ringrift.training.symmetry import move_image, tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from ringrift.records.record import Analysis, GameRecord, PlyAnalysis
+    from ringrift.records.store import GameStore
+    from ringrift.rules.spec import BoardSpec
+
+    Game = tuple[GameRecord, Analysis]
+
+FINISHED = ("game_over", "resigned")
+UNCHOSEN = ("random", "book")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """Samples of one specification, ordered by game and ply.
+
+    `N` samples, `T` their legal moves together, `S` symmetries, `n` players; `r` relative seat.
+
+    `planes`: `uint8[N, H, W, PLANES]`, eighths; `numbers`: `float32[N, GLOBALS]`.
+    `offsets`: `int64[N + 1]` delimits the legal moves; `first`: `int32[S, T]` and `second`:
+    `int32[T]` (-1 none) index the policy table (`table_index`); `probabilities`: `float32[T]`.
+    `symmetric`: `bool[N]`, false where only the identity is exact.
+    `win`: `float32[N, n]`, the share of the win target; `rank`: `float32[N, n, n]`, the share of
+    each rank per seat. `policy_weight`, `value_weight`: `float32[N]`.
+    """
+
+    spec: BoardSpec
+    games: tuple[str, ...]
+    planes: NDArray[np.uint8]
+    numbers: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+    probabilities: NDArray[np.float32]
+    symmetric: NDArray[np.bool_]
+    win: NDArray[np.float32]
+    rank: NDArray[np.float32]
+    policy_weight: NDArray[np.float32]
+    value_weight: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+    @property
+    def id(self) -> str:
+        """64 hex digits over specification, encoder, policy layout and the sorted game ids."""
+        parts = (
+            self.spec.hash,
+            ENCODER.hash,
+            policy_layout(self.spec.board).hash,
+            str(len(self)),
+            *sorted(self.games),
+        )
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@rule
+def table_index(entry, cells, places, planes, area):
+    """Turn a policy entry into an index of the net's table: grid place by plane, then scalars."""
+    plane = entry // cells
+    cell = entry - plane * cells
+    if plane < planes:
+        return places[cell] * planes + plane
+    return area * planes + cell
+
+
+@rule
+def count_legal(states, boards, scratch, moves, plies, buffer, counts):
+    """Replay `moves` in position 0; store the size of the legal set at each of `plies`."""
+    s = states[0]
+    b = boards[0]
+    w = scratch[0]
+    j = 0
+    for ply in range(plies[-1] + 1):
+        if ply == plies[j]:
+            counts[j] = legal(s, b, w, buffer)
+            j += 1
+        apply(s, b, w, moves[ply])
+
+
+@rule
+def place_policy(buffer, n, keys, counts, start, stop, probabilities, at):
+    """Spread the counts of `keys[start:stop]` over the legal moves; return how many were found."""
+    found = 0
+    total = 0.0
+    for k in range(start, stop):
+        total += counts[k]
+    for i in range(n):
+        probabilities[at + i] = 0.0
+        for k in range(start, stop):
+            if buffer[i] == keys[k]:
+                probabilities[at + i] = counts[k] / total
+                found += 1
+                break
+    return found
+
+
+@rule
+def fill_entries(
+    s, b, w, buffer, n, places, width, area, cell_maps, axis_maps, turned, at, first, second
+):
+    """Write the table indices of the legal moves for all symmetries; tell whether these are exact."""
+    cells = int(b.par[N])
+    players = int(b.par[PLAYERS])
+    mover = int(s.misc[CUR])
+    exact = True
+    for i in range(n):
+        m = int(buffer[i])
+        if kind_of(m) == RECOVER:
+            exact = False
+        e1, e2 = policy_entries(b, m, mover, players)
+        first[0, at + i] = table_index(e1, cells, places, width, area)
+        second[at + i] = -1 if e2 < 0 else table_index(e2, cells, places, width, area)
+    if exact:
+        for k in range(1, cell_maps.shape[0]):
+            for i in range(n):
+                m = move_image(s, b, w, int(buffer[i]), cell_maps[k], axis_maps[k], turned[k])
+                e1, _ = policy_entries(b, m, mover, players)
+                first[k, at + i] = table_index(e1, cells, places, width, area)
+    return exact
+
+
+@rule
+def fill_samples(
+    states,
+    boards,
+    scratch,
+    moves,
+    plies,
+    buffer,
+    keys,
+    counts,
+    key_offsets,
+    places,
+    width,
+    cell_maps,
+    axis_maps,
+    turned,
+    scene,
+    offsets,
+    start,
+    planes,
+    numbers,
+    first,
+    second,
+    probabilities,
+    symmetric,
+    movers,
+):
+    """Replay one game and write the samples of its `plies` from index `start` on.
+
+    Returns -1, or the ply whose search named a move that is not legal there. `scene` is a
+    float32[H, W, PLANES] buffer; the others are the arrays of `Samples` and `symmetry.tables`.
+    """
+    s = states[0]
+    b = boards[0]
+    w = scratch[0]
+    area = scene.shape[0] * scene.shape[1]
+    j = 0
+    for ply in range(plies[-1] + 1):
+        if ply == plies[j]:
+            at = offsets[start + j]
+            n = legal(s, b, w, buffer)
+            found = place_policy(
+                buffer, n, keys, counts, key_offsets[j], key_offsets[j + 1], probabilities, at
+            )
+            if found != key_offsets[j + 1] - key_offsets[j]:
+                return ply
+            encode(s, b, int(s.misc[CUR]), scene, numbers[start + j])
+            out = planes[start + j]
+            for y in range(scene.shape[0]):
+                for x in range(scene.shape[1]):
+                    for c in range(scene.shape[2]):
+                        out[y, x, c] = int(scene[y, x, c] * STEPS)
+            symmetric[start + j] = fill_entries(
+                s, b, w, buffer, n, places, width, area, cell_maps, axis_maps, turned, at, first, second
+            )
+            movers[start + j] = s.misc[CUR]
+            j += 1
+        apply(s, b, w, moves[ply])
+    return -1
+
+
+def window(
+    store: GameStore,
+    spec: BoardSpec,
+    *,
+    split: str = "train",
+    games: int | None = None,
+    after_seq: int = 0,
+    up_to_seq: int | None = None,
+    run: str | None = None,
+) -> list[Game]:
+    """Return the newest self-play games with search statistics, oldest of them first.
+
+    At most `games` of those with `after_seq < seq <= up_to_seq`: with an upper end a repeated
+    training reads the same games while new ones arrive.
+    """
+    kept: list[Game] = []
+    for seq, record, analysis in store.records(
+        spec.config, purpose="selfplay", run=run, after_seq=after_seq, split=split, newest_first=True
+    ):
+        if games is not None and len(kept) == games:
+            break
+        beyond = up_to_seq is not None and seq > up_to_seq
+        if not beyond and analysis is not None and analysis.plies and record.spec == spec:
+            kept.append((record, analysis))
+    return kept[::-1]
+
+
+def build_samples(
+    games: Iterable[Game], spec: BoardSpec, *, q_mix: float = 0.3, augment: bool = True
+) -> Samples:
+    """Replay and encode the searched plies of `games`; see `Samples`.
+
+    `q_mix` is the share of the search's own value in the win target of two-player games, whose
+    value is a win probability; with more seats it is a rank value and the result alone counts.
+    Raises `RefusedError` for a game of another specification or with an illegal policy, and
+    `NegativeResult` if there is nothing to learn from.
+    """
+    chosen = [(record, analysis) for record, analysis in games if analysis.plies]
+    if not chosen:
+        raise NegativeResult(f"no games with search statistics for {spec.config}")
+    for record, _ in chosen:
+        if record.spec != spec:
+            raise RefusedError(
+                f"game of specification {record.spec.hash}; expected {spec.hash}", where=record.id
+            )
+    return _Builder(chosen, spec, augment=augment).build(q_mix)
+
+
+class _Builder:
+    """Fills the arrays of `Samples`, game by game."""
+
+    def __init__(self, games: Sequence[Game], spec: BoardSpec, *, augment: bool) -> None:
+        self.games = games
+        self.spec = spec
+        self.augment = augment
+        self.boards = lay.view(board_tables(spec))
+        self.scratch = lay.view(lay.zeros(1, lay.SCRATCH))
+        self.buffer = np.zeros(spec.max_moves, np.int64)
+
+    def _start(self, record: GameRecord) -> Any:
+        if record.start is None:
+            position = Position.of(self.spec)
+        else:
+            position = Position.parse(record.start, spec=self.spec)
+        return lay.view(position._states)  # noqa: SLF001 (the compiled form)
+
+    def build(self, q_mix: float) -> Samples:
+        spec, n = self.spec, self.spec.players
+        total = sum(len(a.plies) for _, a in self.games)
+        offsets = self._offsets(total)
+        height, width = grid(spec.board)
+        maps = tables(spec.board, augment=self.augment)
+        planes = np.zeros((total, height, width, PLANES), np.uint8)
+        numbers = np.zeros((total, GLOBALS), np.float32)
+        first = np.zeros((len(maps[0]), offsets[-1]), np.int32)
+        second = np.zeros(offsets[-1], np.int32)
+        probabilities = np.zeros(offsets[-1], np.float32)
+        symmetric = np.zeros(total, np.bool_)
+        movers = np.zeros(total, np.int8)
+        scene = np.zeros((height, width, PLANES), np.float32)
+        places = cell_places(spec.board)
+        table_width = len(policy_layout(spec.board).planes)
+        win = np.zeros((total, n), np.float32)
+        rank = np.zeros((total, n, n), np.float32)
+        policy_weight = np.zeros(total, np.float32)
+        value_weight = np.zeros(total, np.float32)
+        at = 0
+        for record, analysis in self.games:
+            count = len(analysis.plies)
+            keys, counts, key_offsets = _policies(analysis.plies)
+            bad = fill_samples(
+                self._start(record),
+                self.boards,
+                self.scratch,
+                np.array(record.moves, np.int64),
+                np.array([p.ply for p in analysis.plies], np.int64),
+                self.buffer,
+                keys,
+                counts,
+                key_offsets,
+                places,
+                table_width,
+                *maps,
+                scene,
+                offsets,
+                at,
+                planes,
+                numbers,
+                first,
+                second,
+                probabilities,
+                symmetric,
+                movers,
+            )
+            if bad >= 0:
+                raise RefusedError(
+                    f"the policy of ply {bad} names a move that is not legal", where=record.id
+                )
+            here = slice(at, at + count)
+            policy_weight[here] = _policy_weights(record, analysis.plies)
+            value_weight[here] = float(record.result.end in FINISHED and bool(record.result.ranks))
+            if record.result.ranks:
+                win[here], rank[here] = _targets(
+                    record.result.ranks, analysis.plies, movers[here], q_mix if n == 2 else 0.0
+                )
+            at += count
+        return Samples(
+            spec=spec,
+            games=tuple(record.id for record, _ in self.games),
+            planes=planes,
+            numbers=numbers,
+            offsets=offsets,
+            first=first,
+            second=second,
+            probabilities=probabilities,
+            symmetric=symmetric,
+            win=win,
+            rank=rank,
+            policy_weight=policy_weight,
+            value_weight=value_weight,
+        )
+
+    def _offsets(self, total: int) -> NDArray[np.int64]:
+        counts = np.zeros(total, np.int64)
+        at = 0
+        for record, analysis in self.games:
+            plies = np.array([p.ply for p in analysis.plies], np.int64)
+            moves = np.array(record.moves, np.int64)
+            here = counts[at : at + len(plies)]
+            count_legal(
+                self._start(record), self.boards, self.scratch, moves, plies, self.buffer, here
+            )
+            at += len(plies)
+        offsets = np.zeros(total + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        return offsets
+
+
+def _policies(
+    plies: Sequence[PlyAnalysis],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Lay the policies of a game end to end: moves, counts, offsets."""
+    key_offsets = np.zeros(len(plies) + 1, np.int64)
+    np.cumsum([len(p.policy) for p in plies], out=key_offsets[1:])
+    keys = np.fromiter((m for p in plies for m in p.policy), np.int64, key_offsets[-1])
+    counts = np.fromiter((k for p in plies for k in p.policy.values()), np.float64, key_offsets[-1])
+    return keys, counts, key_offsets
+
+
+def _policy_weights(record: GameRecord, plies: Sequence[PlyAnalysis]) -> list[float]:
+    """Give 1 to searched plies, 0 to cheap ones and to those that nobody chose."""
+    return [
+        float(p.kind != "cheap" and record.marks.get(p.ply) not in UNCHOSEN and bool(p.policy))
+        for p in plies
+    ]
+
+
+def rank_shares(ranks: Sequence[int]) -> NDArray[np.float32]:
+    """Return, per seat, the share of each rank; tied seats divide the ranks they hold."""
+    n = len(ranks)
+    shares = np.zeros((n, n), np.float32)
+    for seat, rank in enumerate(ranks):
+        tied = sum(other == rank for other in ranks)
+        shares[seat, rank - 1 : rank - 1 + tied] = 1.0 / tied
+    return shares
+
+
+def _targets(
+    ranks: Sequence[int], plies: Sequence[PlyAnalysis], movers: NDArray[np.int8], q_mix: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return win and rank targets of a game's samples, seats relative to the mover."""
+    n = len(ranks)
+    shares = rank_shares(ranks)
+    seats = (movers.astype(np.int64)[:, None] - 1 + np.arange(n)) % n  # [count, r]
+    rank = shares[seats]
+    win = rank[:, :, 0]
+    if q_mix > 0:
+        q = np.array([p.root_value for p in plies], np.float32)
+        q = np.take_along_axis(q, seats, 1)
+        win = (1.0 - q_mix) * win + q_mix * (1.0 + q) / 2.0
+    return win, rank
