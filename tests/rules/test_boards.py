@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringrift.core.errors import RingriftError
-from ringrift.rules import BoardSpec, IllegalMove, InvalidOption, Position
+from ringrift.rules import BoardSpec, IllegalMove, InvalidOption, Position, parse_config
 
 from .positions import BOARDS, CONFIGURATIONS, RINGS, cells_of, legal, legal_starting, play, position
 
@@ -181,6 +181,48 @@ def test_spec_is_equal_for_equal_options_only() -> None:
     assert len(distinct) == 8
 
 
+@pytest.mark.parametrize(("board", "players"), CONFIGURATIONS)
+def test_configuration_names(board: str, players: int) -> None:
+    assert parse_config(f"{board}_{players}p") == (board, players)
+    assert BoardSpec.create(board, players).config == f"{board}_{players}p"
+
+
+def test_short_board_names() -> None:
+    assert str(Position.start("sq8")) == str(Position.start("square8"))
+    assert BoardSpec.create("hex", 4) == BoardSpec.create("hexagonal", 4)
+    assert BoardSpec.create("sq19", 3) == BoardSpec.create("square19", 3)
+
+
+@pytest.mark.parametrize(
+    "options", [{"players": True}, {"players": 2.0}, {"swap_rule": 1}, {"rings_per_player": "9"}, {"lps_rounds": True}]
+)
+def test_options_of_the_wrong_kind_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(InvalidOption):
+        BoardSpec.create("square8", **options)
+
+
+def test_recorded_specification_keeps_the_thresholds_of_a_reference_record() -> None:
+    """FORMAT.md 1: `victoryThreshold` and `territoryVictoryMinimum` stand in the record."""
+    fields = {"rings_per_player": 18, "lps_rounds": 3, "swap_rule": False}
+    assert BoardSpec.recorded("square8", 2, **fields) == BoardSpec.create("square8", 2)
+    own = BoardSpec.recorded("square8", 2, **fields, ring_threshold=5, territory_minimum=7)
+    assert (own.ring_threshold, own.territory_minimum) == (5, 7)
+    text = "ph=territory_processing;cur=1;only=-;pend=-;act=1;rec=0;st=active;win=0;hand=0,0;elim=5,0;terr=0,0;S=0,0:1 7,7:2;M=;C="
+    assert Position.parse(text, spec=own).after("NT").winner == 1
+    assert not Position.parse(text, spec=BoardSpec.create("square8")).after("NT").is_over
+    with pytest.raises(InvalidOption):
+        BoardSpec.recorded("square8", 2, **fields, ring_threshold=0)
+
+
+def test_spec_hash_tells_specifications_apart() -> None:
+    """Records, datasets and models carry it (design.md 5)."""
+    specs = [BoardSpec.create(board, players) for board, players in CONFIGURATIONS]
+    specs += [BoardSpec.create("hex8", 3, base_line_length=4), BoardSpec.create("square8", swap_rule=True)]
+    assert len({spec.hash for spec in specs}) == len(specs)
+    assert all(len(spec.hash) == 64 for spec in specs)
+    assert BoardSpec.create("hex8", 3).hash == BoardSpec.create("hex8", 3, base_line_length=3).hash
+
+
 def test_illegal_move_names_phase_move_and_choices() -> None:
     pos = Position.start("square8")
     with pytest.raises(IllegalMove) as caught:
@@ -194,8 +236,9 @@ def test_illegal_move_names_phase_move_and_choices() -> None:
 
 def test_drawings_exist_for_every_board() -> None:
     for board, players in CONFIGURATIONS:
-        pos = Position.start(board, players=players)
-        pos.play(f"P {CENTRE[board]} 2")
+        empty = Position.start(board, players=players)
+        pos = empty.after(f"P {CENTRE[board]} 2")
         assert pos.svg().lstrip().startswith("<svg")
         assert pos.svg().rstrip().endswith("</svg>")
-        assert "11" in pos.text() or "2" in pos.text()
+        assert pos.svg() != empty.svg()
+        assert pos.text() != empty.text()

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from ringrift.core.errors import RingriftError
-from ringrift.rules import Position
+from ringrift.rules import InvalidOption, Position, parse_config
 
 from .playouts import Game, plies, random_games
 from .positions import legal, position
@@ -153,6 +153,17 @@ GOOD = "ph=movement;cur=1;only=3,3;pend=-;act=1;rec=0;st=active;win=0;hand=1,2;e
         ("elim=0,0", "elim=0,x", "elim"), ("terr=1,0", "terr=1,0 ", "terr"), ("S=3,3:21", "S=3,3:23", "S"),
         ("S=3,3:21", "S=3,3:", "S"), ("S=3,3:21", "S=3,3:21 3,3:1", "S"), ("S=3,3:21", "S=3,8:21", "S"),
         ("M=4,4:1", "M=3,3:1", "M"), ("M=4,4:1", "M=4,4:3", "M"), ("M=4,4:1", "M=4,4:1 2,2:1", "M"),
+        ("S=3,3:21", f"S=0,1:{'1' * 400} 3,3:{'21' * 60}", "S"), ("hand=1,2", "hand=500,12", "hand"),
+        ("only=3,3", "only=0,0", "only"), ("ph=movement", "ph=line_processing", "only"),
+        ("ph=movement;cur=1;only=3,3", "ph=capture;cur=1;only=-", "only"),
+        ("ph=movement;cur=1;only=3,3", "ph=chain_capture;cur=1;only=-", "only"),
+        ("ph=movement;cur=1;only=3,3;pend=-", "ph=line_processing;cur=1;only=-;pend=territory", "pend"),
+        ("ph=movement;cur=1;only=3,3;pend=-", "ph=territory_processing;cur=1;only=-;pend=recovery", "pend"),
+        ("ph=movement;cur=1;only=3,3;pend=-;act=1;rec=0;st=active", "ph=game_over;cur=0;only=-;pend=-;act=1;rec=0;st=over",
+         "act"),
+        ("ph=movement;cur=1;only=3,3;pend=-;act=1;rec=0;st=active", "ph=game_over;cur=1;only=-;pend=-;act=0;rec=0;st=over",
+         "cur"),
+        ("C=0,0:1", "C", "C"), ("S=3,3:21", "S", "S"), ("terr=1,0", "terr", "terr"),
         ("C=0,0:1", "C=4,4:1", "C"), ("C=0,0:1", "C=0,0:0", "C"), ("C=0,0:1", "C=0,0:1;X=", "end"),
     ],
 )  # fmt: skip
@@ -210,3 +221,16 @@ def test_a_legal_region_has_one_text_only(text: str) -> None:
     assert legal(pos) == {"T 0,0|0,1|1,0", "ST"}
     with pytest.raises(RingriftError):
         pos.play(text)
+
+
+@pytest.mark.parametrize("packed", [-1, 0, 1, 31, 2**40, 2**62, 2**63, -(2**70)])
+def test_integers_that_are_no_legal_move_are_refused(packed: int) -> None:
+    pos = position(stacks={"3,3": "1", "7,7": "2"}, phase="movement")
+    with pytest.raises(RingriftError):
+        pos.play(packed)
+
+
+@pytest.mark.parametrize("text", ["square8", "square8_5p", "square8_1p", "square8_²p", "square8_٢p", "_2p", "square8_2", "", "ring_2p"])
+def test_configuration_names_are_checked(text: str) -> None:
+    with pytest.raises(InvalidOption):
+        parse_config(text)

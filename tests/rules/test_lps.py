@@ -113,11 +113,18 @@ def test_a_new_cycle_begins_when_the_first_player_goes_out() -> None:
     assert (pos.current_player, pos.lps) == (1, "2/3/-/0/-/1:1,3:1")
 
 
-def test_a_streak_survives_the_new_cycle_of_a_player_going_out() -> None:
-    """Player 2 opened the rounds and is forced out; player 1's streak of 1 stands when player 3 opens the next."""
-    pos = position("2 11 . . 1\n11 11", players=3, stacks={"7,7": "3111"}, markers={1: "7,0"})
-    pos = play(turn(pos, "M 4,0 4,1"), "NP; NM; NL")
-    assert pos.phase == "forced_elimination"
+def test_a_streak_survives_when_the_opener_of_the_rounds_goes_out() -> None:
+    """Player 2 opens the rounds and recovers his only ring, which is the end of him: player 1's streak stands."""
+    pos = position(players=3, stacks={"0,0": "21", "7,7": "31"}, markers={2: "4,4"})
+    pos = play(turn(pos, "M 0,0 2,0"), f"NP; SR; NL; NT; {IDLE}")
+    assert pos.lps == "1/2/-/0/-/1:1,2:0,3:0"
+    pos = turn(pos, "M 2,0 4,0")
+    assert pos.lps == "2/2/1/1/1/2:0"
+    pos = play(pos, "NP; R F 4,4 4,5 0 * 4,0; NL; NT")
+    assert (pos.stacks, pos.current_player) == ({"4,0": "1", "7,7": "31"}, 3)
+    assert pos.lps == "3/3/-/1/1/3:0"
+    pos = turn(play(pos, IDLE), "M 4,0 5,0")
+    assert (pos.current_player, pos.lps) == (3, "4/3/1/2/1/3:0")
 
 
 def test_three_players_need_a_full_round_of_all() -> None:

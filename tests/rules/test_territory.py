@@ -356,3 +356,57 @@ def test_region_far_larger_than_half_of_a_hexagonal_board() -> None:
     assert (taken.eliminated, taken.territory) == ((0, 0, 2), (0, 0, 468))
     over = play(taken, "E territory 12,-12,0")
     assert (over.winner, over.result.reason) == (3, "territory_control")
+
+
+@pytest.mark.parametrize("board", ["square8", "hex8"])
+def test_one_marker_makes_everything_else_a_region_nobody_can_pay_for(board: str) -> None:
+    """A colour buried everywhere is missing in the only component, which holds every stack."""
+    cells = cells_of(board)
+    stacks = {cells[0]: "12", cells[-1]: "2"}
+    pos = territory(board=board, cur=2, stacks=stacks, markers={2: cells[30]})
+    assert legal(pos) == {"NT"}
+
+
+def test_two_cells_shut_a_square_corner_and_three_a_hexagon_corner() -> None:
+    """The least walls there are: one fewer leaves the corner open."""
+    stacks = {"0,0": "2", "7,7": "1"}
+    assert legal(territory(stacks=stacks, markers={1: "1,0 0,1"})) == {"T 0,0", "ST"}
+    assert legal(territory(stacks=stacks, markers={1: "1,0"})) == {"NT"}
+    stacks = {"-4,0,4": "2", "4,0,-4": "1"}
+    assert legal(territory(board="hex8", stacks=stacks, markers={1: "-4,1,3 -3,0,3 -3,-1,4"})) == {"T -4,0,4", "ST"}
+    assert legal(territory(board="hex8", stacks=stacks, markers={1: "-4,1,3 -3,-1,4"})) == {"NT"}
+
+
+def test_markers_and_collapsed_cells_wall_together() -> None:
+    """One collapsed cell and one marker; the marker of another colour would not do."""
+    assert legal(territory("2 A\nb .", stacks={"7,7": "1", "6,6": "2"})) == {"T 0,0", "ST"}
+    assert legal(territory("2 .\nb .", stacks={"7,7": "1", "6,6": "2"})) == {"NT"}
+
+
+def test_a_maze_of_pockets_is_listed_completely() -> None:
+    """A chessboard of markers on square19: 180 markers, 181 single cells, each a region of its own but one."""
+    cells = [(x, y) for x in range(19) for y in range(19)]
+    markers = " ".join(f"{x},{y}" for x, y in cells if (x + y) % 2)
+    pockets = [f"{x},{y}" for x, y in cells if (x + y) % 2 == 0]
+    pos = territory(board="square19", stacks={"0,0": "1", "18,18": "2"}, markers={1: markers})
+    assert legal(pos) == {"ST"} | {f"T {cell}" for cell in pockets if cell != "0,0"}
+    assert len(pockets) == 181
+    taken = play(pos, "T 18,18")
+    assert (taken.territory, taken.eliminated) == ((181, 0), (1, 0))
+
+
+def test_winding_region_is_filled_to_its_end() -> None:
+    """A corridor that turns back on itself three times, empty but for player 2's ring at its far end."""
+    maze = """
+        . . . . . . . a
+        a a a a a a . a
+        . . . . . . . a
+        . a a a a a a a
+        . . . . . . . a
+        a a a a a a . a
+        2 . . . . . . a
+        a a a a a a a 1
+    """
+    corridor = [f"{x},{y}" for y in (0, 2, 4, 6) for x in range(7)] + ["6,1", "0,3", "6,5"]
+    pos = territory(maze)
+    assert legal(pos) == {f"T {joined(corridor)}", "ST"}

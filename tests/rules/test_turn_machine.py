@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ringrift.rules import IllegalMove, Position
+from ringrift.rules import IllegalMove, InvalidMove, Position
 
 from .positions import CONFIGURATIONS, assert_board, field, joined, legal, play, position
 
@@ -240,8 +240,12 @@ def test_first_turn_on_every_configuration(board: str, players: int) -> None:
 def test_a_refused_move_changes_nothing() -> None:
     pos = play(Position.start("square8"), "P 3,3 2")
     before = (str(pos), pos.lps, pos.hash64, legal(pos))
-    for move in ("P 0,0 1", "M 3,3 4,3", "M 0,0 0,1", "NM", "NL", "SC", "nonsense", "", "M 3,3", "M 3,3 3,5 extra"):
+    for move in ("P 0,0 1", "M 3,3 4,3", "M 0,0 0,1", "NM", "NL", "SC"):
         with pytest.raises(IllegalMove):
+            pos.play(move)
+        assert (str(pos), pos.lps, pos.hash64, legal(pos)) == before
+    for move in ("nonsense", "", "M 3,3", "M 3,3 3,5 extra", "M 3,3 3,9"):
+        with pytest.raises(InvalidMove):
             pos.play(move)
         assert (str(pos), pos.lps, pos.hash64, legal(pos)) == before
 
@@ -252,3 +256,23 @@ def test_nothing_can_be_played_once_the_game_is_over() -> None:
     for move in ("NP", "NT", "P 3,3 1"):
         with pytest.raises(IllegalMove):
             pos.play(move)
+
+
+def test_plies_and_turn_starts_are_counted() -> None:
+    """`lps_updated` is true exactly after a move that began a turn; swaps and first turns begin none."""
+    pos = Position.start("square8", swap_rule=True)
+    seen = []
+    for number, move in enumerate(("P 3,3 1", "M 3,3 3,4", "NL", "NT", "SW", "P 0,7 1", "M 0,7 0,6", "NL", "NT")):
+        assert pos.ply == number
+        pos.play(move)
+        seen.append(pos.lps_updated)
+    assert seen == [False, False, False, True, False, False, False, False, True]
+    assert "square8_2p" in repr(pos)
+
+
+def test_a_record_is_a_copy() -> None:
+    pos = Position.start("square8")
+    record = pos.record()
+    pos.play("P 3,3 1")
+    assert record["hand"][1] == 18
+    assert pos.record()["hand"][1] == 17

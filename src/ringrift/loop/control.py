@@ -17,7 +17,10 @@ from ringrift.core.errors import RingriftError
 from ringrift.core.files import lock
 from ringrift.core.ids import short
 from ringrift.evaluation.matches import MatchResult, run_match
+from ringrift.loop.child import ChildStopped
 from ringrift.loop.facts import Facts, next_stage
+from ringrift.loop.learn import REPORT as TRAINING_REPORT
+from ringrift.loop.learn import TrainingOrder
 from ringrift.loop.measure import Matches, NamedMatch, derived_seed
 from ringrift.loop.plan import LoopPlan, spec_of
 from ringrift.loop.promotion import Measured, decide
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
     from ringrift.rules import BoardSpec
 
 STORE = "selfplay.db"
-TRAINING = "training.json"
+TRAINING = "training"
 INGEST_EVERY = 16
 REJECTIONS_BEFORE_RETURN = 3
 
@@ -79,23 +82,22 @@ class Screen(Protocol):
 
 
 class Learner(Protocol):
-    """Makes models; `learning.Learning` does it in child processes."""
+    """Makes models; `learn.ChildLearner` does it in child processes."""
 
-    def random_model(self, *, seed: int, stop: Callable[[], bool]) -> str:
+    def random_model(
+        self, *, config: str, size: str, seed: int, objects: Path, stop: Callable[[], bool]
+    ) -> str:
         """Write a model of random weights, return its id."""
         ...
 
     def candidate(
         self,
+        order: TrainingOrder,
         *,
-        parent: str,
-        seed: int,
-        folder: Path,
-        new_games: int,
         on_report: Callable[[dict[str, Any]], None],
         stop: Callable[[], bool],
     ) -> dict[str, Any]:
-        """Train a candidate and write the report to `folder` as the last act."""
+        """Train a candidate; the report is in the folder once the model file is there."""
         ...
 
 
@@ -127,6 +129,7 @@ class Control:
     learner: Learner
     screen: Screen
     stop: Callable[[], bool]
+    threads: int = 1
     on_generation: Callable[[GenerationReport], None] = lambda report: None
     spec: BoardSpec = field(init=False)
     matches: Matches = field(init=False)
@@ -190,7 +193,9 @@ class Control:
 
     def training_report(self, generation: int) -> dict[str, Any] | None:
         """Return the report of a generation's training."""
-        found: dict[str, Any] | None = read_json(self.run.generation(generation) / TRAINING)
+        found: dict[str, Any] | None = read_json(
+            self.run.generation(generation) / TRAINING / TRAINING_REPORT
+        )
         return found
 
     # --- work
@@ -209,6 +214,8 @@ class Control:
             clock = Clock()
             try:
                 getattr(self, f"do_{stage}")(facts)
+            except ChildStopped:
+                raise Stopped from None
             finally:
                 self.event("stage_ended", cycle, stage=stage, seconds=clock.seconds)
             if stage == "decide":
@@ -226,7 +233,13 @@ class Control:
         """Make a model of random weights and put it at the head of the chain, saying so."""
         del facts
         seed = derived_seed(self.plan.seed, self.plan.config, "init")
-        model = self.learner.random_model(seed=seed, stop=self.stop)
+        model = self.learner.random_model(
+            config=self.plan.config,
+            size=self.plan.training.size,
+            seed=seed,
+            objects=self.paths.model_objects,
+            stop=self.stop,
+        )
         append(
             self.paths.decisions,
             self.chain(),
@@ -306,14 +319,19 @@ class Control:
                     total=int(report["steps"]),
                 )
 
-            report = self.learner.candidate(
+            order = TrainingOrder(
+                config=self.plan.config,
+                store=self.store.path,
+                objects=self.paths.model_objects,
                 parent=parent,
+                plan=self.plan.training,
                 seed=derived_seed(self.plan.seed, self.run.id, "train", facts.generation),
-                folder=self.run.generation(facts.generation),
-                new_games=self.plan.selfplay.games,
-                on_report=show,
-                stop=self.stop,
+                folder=self.run.generation(facts.generation) / TRAINING,
+                games_run=self.run.games_name(facts.generation),
+                up_to_seq=self.store.max_seq(),
+                threads=self.threads,
             )
+            report = self.learner.candidate(order, on_report=show, stop=self.stop)
         self.event("training_finished", facts.generation, **report)
 
     def parent(self, facts: Facts) -> str:
@@ -324,10 +342,15 @@ class Control:
         assert facts.champion is not None
         chain = self.chain()
         last = chain.decisions[-REJECTIONS_BEFORE_RETURN:]
-        kept = [d for d in last if d.kind not in ("rejected", "inconclusive")]
-        newest = last[-1].candidate
-        usable = has_model(self.paths.model_objects, newest) and last[-1].kind != "rolled_back"
-        return newest if kept and usable else facts.champion
+        hopeless = len(last) == REJECTIONS_BEFORE_RETURN and all(
+            decision.kind == "rejected" for decision in last
+        )
+        newest = last[-1]
+        if hopeless or newest.kind == "rolled_back":
+            return facts.champion
+        if not has_model(self.paths.model_objects, newest.candidate):
+            return facts.champion
+        return newest.candidate
 
     def do_measure(self, facts: Facts) -> None:
         """Play the generation's matches that are not stored yet."""
@@ -501,8 +524,9 @@ def run_loop(
     mode: Resume,
     screen: Screen,
     stop: Callable[[], bool],
-    make_workers: Callable[[Path], Workers],
-    make_learner: Callable[[Path], Learner],
+    make_workers: Callable[[], Workers],
+    learner: Learner,
+    threads: int = 1,
     on_begin: Callable[[Run], None] = lambda run: None,
     on_generation: Callable[[GenerationReport], None] = lambda report: None,
 ) -> LoopReport:
@@ -527,7 +551,7 @@ def run_loop(
             },
         )
         on_begin(run)
-        workers = make_workers(store_path)
+        workers = make_workers()
         stack.callback(workers.close)
         control = Control(
             plan=plan,
@@ -535,7 +559,8 @@ def run_loop(
             run=run,
             store=store,
             workers=workers,
-            learner=make_learner(store_path),
+            learner=learner,
+            threads=threads,
             screen=screen,
             stop=stop,
             on_generation=on_generation,

@@ -22,7 +22,7 @@ _PLACE = re.compile(r"(.*) - at `\$\.?(.*)`$", re.DOTALL)
 T = TypeVar("T")
 
 
-class Fields(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+class Fields(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """Base of wire forms: a fixed array of typed fields."""
 
 
@@ -60,8 +60,9 @@ def unseal(data: bytes, kind: str) -> tuple[str, bytes]:
     if sealed.format != kind:
         raise refuse("format", sealed.format, kind)
     if digest(sealed.body) != sealed.digest:
-        raise VerificationError("malformed", "the bytes are not those that were written",
-                                where="field body")
+        raise VerificationError(
+            "malformed", "the bytes are not those that were written", where="field body"
+        )
     if encode(sealed) != data:
         raise VerificationError("malformed", "not the one encoding of its content")
     return sealed.id.hex(), sealed.body

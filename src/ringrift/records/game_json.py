@@ -25,11 +25,10 @@ from ringrift.records.record import (
 )
 from ringrift.records.replayer import Replayer
 from ringrift.rules import RULES_VERSION, BoardSpec, Position
-from ringrift.rules import moves as mv
 from ringrift.rules.codec import codec, layout_hash
 
 
-class _Object(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class _Object(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Base of wire forms: an object with exactly these fields."""
 
 
@@ -359,9 +358,7 @@ def _by_text(counts: Mapping[int, int], position: Position, ply: int) -> dict[st
     return {position.move_text(move): counts[move] for move in sorted(counts)}
 
 
-def _by_move(
-    counts: Mapping[str, int], position: Position, name: str, ply: int
-) -> dict[int, int]:
+def _by_move(counts: Mapping[str, int], position: Position, name: str, ply: int) -> dict[int, int]:
     legal = {move.text: move.packed for move in position.legal_moves()}
     for text in counts:
         if text not in legal:

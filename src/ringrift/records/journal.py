@@ -1,6 +1,6 @@
-"""The journal of finished games: appended, checksummed, safe against `kill -9` (selfplay.md 6).
+r"""The journal of finished games: appended, checksummed, safe against `kill -9` (selfplay.md 6).
 
-    file    magic "RRJRNL1\\n", then frames
+    file    magic "RRJRNL1\n", then frames
     frame   mark "RRG1", length (4 bytes), CRC-32 of length and payload (4 bytes), payload
 
 Numbers are little-endian; a payload is a game with its analysis. A frame cut by the writer's death

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from ringrift.core.errors import DataError
 from ringrift.core.ids import canonical_msgpack, content_id
@@ -55,10 +56,18 @@ class VerificationError(DataError):
         self.detail = detail
         self.ply = ply
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way out of a worker process."""
+        return _rebuilt, (self.reason, self.detail, self.ply, self.where)
+
     def at(self, place: str) -> VerificationError:
         """Return the same complaint with a place (file and line) before its own."""
         where = place if self.where is None else f"{place} {self.where}"
         return VerificationError(self.reason, self.detail, ply=self.ply, where=where)
+
+
+def _rebuilt(reason: str, detail: str, ply: int | None, where: str | None) -> VerificationError:
+    return VerificationError(reason, detail, ply=ply, where=where)
 
 
 def refuse(
@@ -118,6 +127,14 @@ class GameMeta:
     ms: int | None = None
     tags: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Make the plain types that are stored."""
+        put = object.__setattr__
+        put(self, "index", None if self.index is None else int(self.index))
+        put(self, "started", None if self.started is None else float(self.started))
+        put(self, "ms", None if self.ms is None else int(self.ms))
+        put(self, "tags", tuple(self.tags))
+
 
 @dataclass(frozen=True, kw_only=True)
 class GameRecord:
@@ -154,7 +171,9 @@ class GameRecord:
 
 
 def unit(value: float) -> float:
-    """Round a value to the unit in which analyses are stored."""
+    """Round a value to the unit in which analyses are stored; raises for NaN and infinity."""
+    if not math.isfinite(value):
+        raise refuse("value", float(value), "a finite number")
     return round(float(value) * VALUE_UNITS) / VALUE_UNITS
 
 

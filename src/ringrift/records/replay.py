@@ -16,7 +16,7 @@ eliminated rings or the progress sum fell; a key of a distribution that is not l
 @rule
 def contains(moves, n, move):
     """Test whether `move` is among the first `n`."""
-    for i in range(n):
+    for i in range(n):  # noqa: SIM110 - Numba compiles no generators
         if moves[i] == move:
             return True
     return False

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ringrift.core.errors import BusyError, DataError, RefusedError
+from ringrift.core.files import transaction
+
 HOLDOUT_PERCENT = 5
 VAL_PERCENT = 5
 """Shares of the play that a new store keeps out of training; a store remembers its own."""
@@ -89,7 +97,7 @@ _TABLES = (
         ingested_at REAL NOT NULL
     ) STRICT
     """,
-    f"INSERT INTO meta VALUES ('holdout_percent', '{HOLDOUT_PERCENT}'), ('val_percent', '{VAL_PERCENT}')",  # noqa: E501, S608 - constants of this file
+    f"INSERT INTO meta VALUES ('holdout_percent', '{HOLDOUT_PERCENT}'), ('val_percent', '{VAL_PERCENT}')",  # noqa: S608 - constants of this file
 )
 
 
@@ -107,6 +115,7 @@ def _view(name: str, split: str) -> str:
 
 VIEWS = {"train": "trainable", "val": "validation", "holdout": "holdout"}
 """The view that reads each split."""
+SPLITS = (*VIEWS, "never")
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *(_view(name, split) for split, name in VIEWS.items())),
@@ -114,3 +123,45 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 """Statements from version i to i + 1; an empty file has version 0."""
 
 VERSION = len(MIGRATIONS)
+
+
+def prepare(connection: sqlite3.Connection, path: Path, *, writer: bool) -> None:
+    """Bring the tables to this version; refuse what is newer, or no store at all."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise RefusedError(
+            f"store of version {version}; this program knows up to {VERSION}",
+            where=str(path),
+            hint="a newer ringrift",
+        )
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
+    if version == 0 and tables:
+        raise DataError("a SQLite database, but no game store", where=str(path))
+    if version == VERSION:
+        return
+    if not writer:
+        raise DataError(
+            f"store of version {version}; expected {VERSION}",
+            where=str(path),
+            hint="a command that writes it, which brings it up to date",
+        )
+    with transaction(connection):
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours, naming the file."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "full" in str(error):
+            raise BusyError(
+                f"the game store cannot be written now: {error}", where=str(path)
+            ) from error
+        raise DataError(f"the game store cannot be used: {error}", where=str(path)) from error
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"the game store is damaged: {error}", where=str(path)) from error

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ringrift.core.errors import BusyError, DataError, RefusedError
+from ringrift.core.errors import UsageError
 from ringrift.core.files import lock, open_sqlite, transaction
 from ringrift.core.ids import content_id
 from ringrift.records.analysis_bytes import (
@@ -22,56 +21,16 @@ from ringrift.records.analysis_bytes import (
     analysis_to_bytes,
     seal_pair,
 )
+from ringrift.records.columns import DERIVED, ROW, derived, split_of
 from ringrift.records.game_bytes import check_identity, from_bytes, to_bytes
 from ringrift.records.record import Analysis, GameRecord, VerificationError, refuse
-from ringrift.records.schema import HOLDOUT_PERCENT, MIGRATIONS, VAL_PERCENT, VERSION, VIEWS
+from ringrift.records.schema import SPLITS, VIEWS, prepare, readable
 from ringrift.records.verify import verified_play, verify
-from ringrift.rules.codec import layout_hash
 
 GATE_VERSION = 1
 """Rises whenever verification asks for more."""
 COMMIT_EVERY = 500
-TRAINABLE_PURPOSES = ("selfplay", "soak")
 
-ROW = (
-    "seq",
-    "id",
-    "config",
-    "plies",
-    "winner",
-    "end",
-    "reason",
-    "purpose",
-    "run",
-    "index",
-    "split",
-    "agents",
-    "played_at",
-    "ingested_at",
-)
-"""Columns that `rows` returns."""
-
-_DERIVED = (
-    "play_hash",
-    "config",
-    "board",
-    "players",
-    "rules_hash",
-    "spec_hash",
-    "seed",
-    "plies",
-    "winner",
-    "end",
-    "reason",
-    "ranks",
-    "final_hash",
-    "purpose",
-    "run",
-    "index",
-    "host",
-    "agents",
-    "played_at",
-)
 _BEST = (
     "(SELECT a.record FROM analyses a WHERE a.game = g.id"
     " ORDER BY a.sims DESC, a.made_at DESC LIMIT 1)"
@@ -154,8 +113,8 @@ class GameStore:
                 stack.enter_context(lock(lock_path(path), what="game store"))
             connection = open_sqlite(path, readonly=not writer)
             stack.callback(connection.close)
-            with _readable(path):
-                _prepare(connection, path, writer=writer)
+            with readable(path):
+                prepare(connection, path, writer=writer)
                 store = cls(path, connection, stack, writer=writer)
             store._closing = stack.pop_all()
         return store
@@ -187,8 +146,11 @@ class GameStore:
         report = IngestReport()
         games = iter(items)
         while batch := list(islice(games, COMMIT_EVERY)):
-            with _readable(self.path), transaction(self._connection):
+            with readable(self.path), transaction(self._connection):
                 for game, analysis in batch:
+                    if self._known(game, analysis):
+                        report.duplicate += 1
+                        continue
                     self._ingest_one(_game_bytes(game), _analysis_bytes(analysis), source, report)
         return report
 
@@ -218,8 +180,7 @@ class GameStore:
         """Verify the bytes of a game; None if the store has them, and their analysis, already."""
         record = from_bytes(data)
         analysis = None if analysis_data is None else analysis_from_bytes(analysis_data)
-        known = analysis is None or self._has_analysis(analysis.id)
-        if known and self._has_game(record.id):
+        if self._known(record, analysis):
             return None
         play = verified_play(record, analysis)
         return _Checked(
@@ -229,6 +190,13 @@ class GameStore:
     def _split(self, play: str, record: GameRecord) -> str:
         holdout, val = self._percents
         return split_of(play, record.meta.purpose, holdout_percent=holdout, val_percent=val)
+
+    def _known(self, game: GameRecord | bytes, analysis: Analysis | bytes | None) -> bool:
+        """Tell whether a decoded game is here, with its analysis if it has one."""
+        if isinstance(game, bytes) or isinstance(analysis, bytes):
+            return False
+        known = analysis is None or self._has_analysis(analysis.id)
+        return known and self._has_game(game.id)
 
     def _has_game(self, identity: str) -> bool:
         sql = "SELECT 1 FROM games WHERE id = ? AND status = 'verified'"
@@ -241,7 +209,7 @@ class GameStore:
     def _insert_game(self, checked: _Checked) -> None:
         record = checked.record
         values = {
-            **_derived(record, checked.play),
+            **derived(record, checked.play),
             "gate_version": GATE_VERSION,
             "ingested_at": time.time(),
             "status": "verified",
@@ -307,12 +275,12 @@ class GameStore:
         """Return the number of verified games, of all or those that fit."""
         where, values = _conditions(config=config, run=run, purpose=purpose)
         sql = f"SELECT count(*) FROM games WHERE {where}"  # noqa: S608 - names are ours
-        with _readable(self.path):
+        with readable(self.path):
             return int(self._connection.execute(sql, values).fetchone()[0])
 
     def max_seq(self) -> int:
         """Return the number of the newest game, 0 without any; it rises with every game added."""
-        with _readable(self.path):
+        with readable(self.path):
             row = self._connection.execute("SELECT max(seq) FROM games").fetchone()
         return int(row[0] or 0)
 
@@ -322,27 +290,27 @@ class GameStore:
         """Return the ids of the verified games, of all or those that fit."""
         where, values = _conditions(config=config, run=run, purpose=purpose)
         sql = f"SELECT id FROM games WHERE {where}"  # noqa: S608 - names are ours
-        with _readable(self.path):
+        with readable(self.path):
             return {row[0] for row in self._connection.execute(sql, values)}
 
     def indices(self, run: str, *, purpose: str | None = None) -> set[int]:
         """Return the indices within a run whose games are here: what a resumed run leaves out."""
         where, values = _conditions(config=None, run=run, purpose=purpose)
         sql = f'SELECT "index" FROM games WHERE {where} AND "index" IS NOT NULL'  # noqa: S608
-        with _readable(self.path):
+        with readable(self.path):
             return {row[0] for row in self._connection.execute(sql, values)}
 
     def get(self, identity: str) -> tuple[GameRecord, Analysis | None] | None:
         """Return a verified game and its best analysis, None if it is not here."""
         sql = f"SELECT g.record, {_BEST} FROM games g WHERE g.id = ? AND g.status = 'verified'"  # noqa: S608
-        with _readable(self.path):
+        with readable(self.path):
             row = self._connection.execute(sql, (identity,)).fetchone()
         return None if row is None else _decoded(row[0], row[1])
 
     def analyses(self, identity: str) -> list[Analysis]:
         """Return every analysis of a game, oldest first."""
         sql = "SELECT record FROM analyses WHERE game = ? ORDER BY made_at, id"
-        with _readable(self.path):
+        with readable(self.path):
             rows = self._connection.execute(sql, (identity,)).fetchall()
         return [analysis_from_bytes(row[0]) for row in rows]
 
@@ -363,6 +331,8 @@ class GameStore:
         copies of the same play. Of several analyses the one with most simulations counts, then
         the newest.
         """
+        if split not in (None, *SPLITS):
+            raise UsageError(f"unknown split {split!r}; expected one of {', '.join(SPLITS)}")
         where, values = _conditions(config=config, run=run, purpose=purpose)
         source = VIEWS.get(split or "", "games")
         if split is not None and source == "games":
@@ -374,7 +344,7 @@ class GameStore:
         )
         left = _LAST_SEQ if limit is None else limit
         while left > 0:  # in pages, so that no read transaction stays open while games are used
-            with _readable(self.path):
+            with readable(self.path):
                 page = min(left, _PAGE)
                 rows = self._connection.execute(sql, (*values, low, high, page)).fetchall()
             for seq, data, analysis in rows:
@@ -406,7 +376,7 @@ class GameStore:
                 where, values = f"{where} AND {condition}", (*values, value)
         names = ", ".join(f'"{name}"' for name in ROW)
         sql = f"SELECT {names} FROM games WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
-        with _readable(self.path):
+        with readable(self.path):
             found = self._connection.execute(sql, (*values, -1 if limit is None else limit))
             return [dict(zip(ROW, row, strict=True)) for row in found]
 
@@ -414,7 +384,7 @@ class GameStore:
         """Return what is in quarantine, newest first: id, reason, ply, detail, source, at."""
         names = ("id", "reason", "ply", "detail", "source", "at")
         sql = f"SELECT {', '.join(names)} FROM quarantine ORDER BY at DESC, id LIMIT ?"  # noqa: S608
-        with _readable(self.path):
+        with readable(self.path):
             found = self._connection.execute(sql, (-1 if limit is None else limit,))
             return [dict(zip(names, row, strict=True)) for row in found]
 
@@ -430,13 +400,13 @@ class GameStore:
         started_s = time.perf_counter()
         games = plies = seq = 0
         failures: list[Failure] = []
-        names = ", ".join(f'"{name}"' for name in _DERIVED)
+        names = ", ".join(f'"{name}"' for name in DERIVED)
         sql = (
             f"SELECT seq, id, record, split, {names} FROM games"  # noqa: S608 - names are ours
             " WHERE status = 'verified' AND seq > ? ORDER BY seq LIMIT ?"
         )
         while True:
-            with _readable(self.path):
+            with readable(self.path):
                 rows = self._connection.execute(sql, (seq, _PAGE)).fetchall()
                 for seq, identity, data, split, *values in rows:  # noqa: B007 - seq goes on
                     games += 1
@@ -452,9 +422,7 @@ class GameStore:
         seconds = time.perf_counter() - started_s
         return VerifyReport(games=games, plies=plies, seconds=seconds, failures=tuple(failures))
 
-    def _verify_row(
-        self, identity: str, data: bytes, split: str, values: tuple[Any, ...]
-    ) -> int:
+    def _verify_row(self, identity: str, data: bytes, split: str, values: tuple[Any, ...]) -> int:
         record = from_bytes(data)
         sql = "SELECT record FROM analyses WHERE game = ?"
         analyses = [row[0] for row in self._connection.execute(sql, (identity,))]
@@ -462,10 +430,10 @@ class GameStore:
         for analysis_data in analyses:
             verify(record, analysis_from_bytes(analysis_data))
         check_identity(identity, record.id)
-        derived = {**_derived(record, play), "split": self._split(play, record)}
-        for name, found in {**dict(zip(_DERIVED, values, strict=True)), "split": split}.items():
-            if found != derived[name]:
-                raise refuse(f"column {name}", found, repr(derived[name]))
+        computed = {**derived(record, play), "split": self._split(play, record)}
+        for name, found in {**dict(zip(DERIVED, values, strict=True)), "split": split}.items():
+            if found != computed[name]:
+                raise refuse(f"column {name}", found, repr(computed[name]))
         return len(record.moves)
 
     def _withdraw(self, error: VerificationError, identity: str, data: bytes) -> None:
@@ -481,56 +449,14 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 
 
-def split_of(
-    play: str,
-    purpose: str,
-    *,
-    holdout_percent: int = HOLDOUT_PERCENT,
-    val_percent: int = VAL_PERCENT,
-) -> str:
-    """Return the side of a play (data.md 1): by its hash alone, so the same on every host."""
-    if purpose not in TRAINABLE_PURPOSES:
-        return "never"
-    if int(play[:16], 16) % 10_000 < 100 * holdout_percent:
-        return "holdout"
-    if int(play[16:32], 16) % 10_000 < 100 * val_percent:
-        return "val"
-    return "train"
-
-
-def _derived(record: GameRecord, play: str) -> dict[str, Any]:
-    """Return the columns that follow from the record."""
-    spec, result, meta = record.spec, record.result, record.meta
-    return {
-        "id": record.id,
-        "play_hash": play,
-        "config": spec.config,
-        "board": spec.board,
-        "players": spec.players,
-        "rules_hash": layout_hash,
-        "spec_hash": spec.hash,
-        "seed": record.seed - (1 << 64) if record.seed >> 63 else record.seed,
-        "plies": result.plies,
-        "winner": result.winner,
-        "end": result.end,
-        "reason": result.reason,
-        "ranks": json.dumps(result.ranks),
-        "final_hash": result.final_hash,
-        "purpose": meta.purpose,
-        "run": meta.run,
-        "index": meta.index,
-        "host": meta.host,
-        "agents": json.dumps([agent.spec for agent in record.agents]),
-        "played_at": meta.started,
-    }
-
-
 def _conditions(
     *, config: str | None, run: str | None, purpose: str | None
 ) -> tuple[str, tuple[Any, ...]]:
     wanted = {"config": config, "run": run, "purpose": purpose}
     given = {name: value for name, value in wanted.items() if value is not None}
-    return " AND ".join(["status = 'verified'", *(f"{n} = ?" for n in given)]), tuple(given.values())
+    return " AND ".join(["status = 'verified'", *(f"{n} = ?" for n in given)]), tuple(
+        given.values()
+    )
 
 
 def _decoded(data: bytes, analysis: bytes | None) -> tuple[GameRecord, Analysis | None]:
@@ -547,43 +473,3 @@ def _analysis_bytes(analysis: Analysis | bytes | None) -> bytes | None:
 
 def _failure(identity: str, error: VerificationError) -> Failure:
     return Failure(id=identity, reason=error.reason, ply=error.ply, detail=error.detail)
-
-
-def _prepare(connection: sqlite3.Connection, path: Path, *, writer: bool) -> None:
-    """Bring the tables to this version; refuse what is newer, or no store at all."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > VERSION:
-        raise RefusedError(
-            f"store of version {version}; this program knows up to {VERSION}",
-            where=str(path),
-            hint="a newer ringrift",
-        )
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
-    if version == 0 and tables:
-        raise DataError("a SQLite database, but no game store", where=str(path))
-    if version == VERSION:
-        return
-    if not writer:
-        raise DataError(
-            f"store of version {version}; expected {VERSION}",
-            where=str(path),
-            hint="a command that writes it, which brings it up to date",
-        )
-    with transaction(connection):
-        for statements in MIGRATIONS[version:]:
-            for statement in statements:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours, naming the file."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "full" in str(error):
-            raise BusyError(f"the game store cannot be written now: {error}", where=str(path)) from error
-        raise DataError(f"the game store cannot be used: {error}", where=str(path)) from error
-    except sqlite3.DatabaseError as error:
-        raise DataError(f"the game store is damaged: {error}", where=str(path)) from error

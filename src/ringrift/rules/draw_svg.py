@@ -18,22 +18,18 @@ WIDTH = 640.0
 _MARGIN = 22.0
 _LABEL_GUTTER = 16.0
 _TITLE_HEIGHT = 34.0
-_PANEL_HEIGHT = 100.0
+_PANEL_HEIGHT = 122.0
 _MAX_TITLE = 64
 
-_CARD, _EDGE, _TILE, _INK, _MUTED, _ACCENT = (
-    "#f7f4ec",
-    "#d9d2c1",
-    "#e9e3d3",
-    "#26231c",
-    "#766f60",
-    "#26231c",
-)
+_CARD, _EDGE, _TILE = "#f7f4ec", "#d9d2c1", "#e9e3d3"
+_INK, _MUTED = "#26231c", "#766f60"
 _FACE = ("", "#1d4e9e", "#f5b000", "#c03a2b", "#63c5da")
 """Colour of each seat; index 0 is nobody."""
 _SIDE = ("", "#143a78", "#c98d00", "#912a1f", "#3f9fb5")
 _RIM = ("", "#0b2149", "#6d4c00", "#551610", "#1f5c6b")
 _TINT = ("", "#c3cfe0", "#f6e1ab", "#e9c6bd", "#d2e9ea")
+_STRONG = MappingProxyType({"weight": 600, "fill": _INK})
+_FONTS = "system-ui, 'DejaVu Sans', sans-serif"
 _HATCH_DEGREES = (0, 45, 135, 0, 90)
 
 # Lengths as parts of the pitch, the distance of neighbouring cells.
@@ -53,25 +49,22 @@ def svg(d: Drawing, *, size_px: int = 640) -> str:
     height = layout.bottom + _PANEL_HEIGHT
     ids = f"ringrift-{d.board}"
     title = clean(d.title)
+    size = f'width="{size_px}" height="{_n(size_px * height / WIDTH)}"'
+    box = f'viewBox="0 0 {_n(WIDTH)} {_n(height)}"'
+    card = f'width="{_n(WIDTH - 2)}" height="{_n(height - 2)}"'
     parts = [
-        (f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{size_px}" height="{_n(size_px * height / WIDTH)}" '
-        f'viewBox="0 0 {_n(WIDTH)} {_n(height)}" font-family="system-ui, \'DejaVu Sans\', sans-serif">'),
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {size} {box} font-family={quoteattr(_FONTS)}>',
         f"<title>{escape(title or f'RingRift position on {d.board}')}</title>",
         f"<desc>{escape(_description(d))}</desc>",
         *_definitions(ids, layout.pitch),
-        f'<rect x="1" y="1" width="{_n(WIDTH - 2)}" height="{_n(height - 2)}" rx="14" fill="{_CARD}" stroke="{_EDGE}"/>',
+        f'<rect x="1" y="1" {card} rx="14" fill="{_CARD}" stroke="{_EDGE}"/>',
     ]
     if title:
-        shown = (
-            title
-            if len(title) <= _MAX_TITLE
-            else title[: _MAX_TITLE - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        )
-        parts.append(
-            _label(_MARGIN + 6, _MARGIN + 16, shown, size=18, anchor="start", weight=600, fill=_INK)
-        )
+        shown = title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "\u2026"
+        font = min(18.0, 850 / len(shown))
+        parts.append(_label(_MARGIN + 6, _MARGIN + 16, shown, size=font, anchor="start", **_STRONG))
     parts += _board(d, layout, ids)
-    parts += _panel(d, layout.bottom, ids)
+    parts += _panel(d, layout, ids)
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
 
@@ -127,10 +120,13 @@ def _hexagon_layout(board: str, top: float) -> _Layout:
         low, high = max(-radius, -radius - value), min(radius, radius - value)
         labels.append((*centre(low - beyond, value), str(value)))
         labels.append((*centre(value, high + beyond), str(value)))
-        labels.append((*centre(high + beyond, low - beyond), str(value)))
-    names = ((-1.06, 0.0, "y"), (0.53, 0.53, "x"), (0.53, -1.06, "z"))
-    reach = radius + 0.5 + 26 / pitch
-    labels += [(*centre(reach * x, reach * y), name) for x, y, name in names]
+        labels.append((*centre(high + beyond, low - beyond), str(-low - high)))
+    for name, (x, y) in (
+        ("y", centre(-beyond, -radius)),
+        ("z", centre(beyond, -radius - beyond)),
+        ("x", centre(-radius, radius + beyond)),
+    ):
+        labels.append((x - 22, y, name))
     corner = side * 0.95
     angles = [math.radians(60 * i + 30) for i in range(6)]
     return _Layout(
@@ -151,7 +147,8 @@ def _definitions(ids: str, pitch: float) -> Iterator[str]:
         yield (
             f'<g id="{ids}-ring{seat}" stroke="{_RIM[seat]}" stroke-width="{_n(line)}">'
             f'<path d="M{_n(-rx)} 0V{_n(thick)}A{_n(rx)} {_n(ry)} 0 0 0 {_n(rx)} {_n(thick)}V0Z" fill="{_SIDE[seat]}"/>'
-            f'<ellipse rx="{_n(rx)}" ry="{_n(ry)}" fill="{_FACE[seat]}"/></g>'
+            f'<ellipse rx="{_n(rx)}" ry="{_n(ry)}" fill="{_FACE[seat]}"/>'
+            f'<ellipse rx="{_n(rx * _HOLE)}" ry="{_n(ry * _HOLE)}" fill="{_RIM[seat]}" stroke="none"/></g>'
         )
         yield (
             f'<path id="{ids}-marker{seat}" d="{_marker_path(seat, pitch * _MARKER_R)}" fill="{_FACE[seat]}" '
@@ -162,7 +159,7 @@ def _definitions(ids: str, pitch: float) -> Iterator[str]:
             f'<pattern id="{ids}-land{seat}" width="{_n(step)}" height="{_n(step)}" patternUnits="userSpaceOnUse" '
             f'patternTransform="rotate({_HATCH_DEGREES[seat]})"><rect width="{_n(step)}" height="{_n(step)}" '
             f'fill="{_TINT[seat]}"/><path d="M0 {_n(step / 2)}H{_n(step)}" stroke="{_FACE[seat]}" '
-            f'stroke-width="{_n(step * 0.22)}"/></pattern>'
+            f'stroke-width="{_n(step * 0.24)}" stroke-opacity="0.5"/></pattern>'
         )
     yield "</defs>"
 
@@ -234,14 +231,8 @@ def _stack(key: str, rings: str, x: float, y: float, pitch: float, ids: str) -> 
         f'<use href="#{ids}-ring{ring}" x="{_n(x)}" y="{_n(bottom - level * step)}"/>'
         for level, ring in enumerate(rings)
     )
-    top = bottom - step * (len(rings) - 1)
-    seat = int(rings[-1])
-    hole = (
-        f'<ellipse cx="{_n(x)}" cy="{_n(top)}" rx="{_n(pitch * _RING_RX * _HOLE)}" ry="{_n(pitch * _RING_RY * _HOLE)}" '
-        f'fill="{_RIM[seat]}"/>'
-    )
     return (
-        f'<g class="stack" data-cell="{key}" data-rings="{rings}"><title>{key}: {rings}</title>{uses}{hole}'
+        f'<g class="stack" data-cell="{key}" data-rings="{rings}"><title>{key}: {rings}</title>{uses}'
         f"{_height_badge(len(rings), x, y, pitch)}</g>"
     )
 
@@ -249,7 +240,7 @@ def _stack(key: str, rings: str, x: float, y: float, pitch: float, ids: str) -> 
 def _height_badge(height: int, x: float, y: float, pitch: float) -> str:
     if height < _COUNTED_FROM:
         return ""
-    size = pitch * 0.27
+    size = pitch * 0.24
     wide = size * (1.15 if height < 10 else 1.6)
     cx, cy = x + pitch * 0.46 - wide / 2, y + pitch * 0.3
     return (
@@ -261,11 +252,11 @@ def _height_badge(height: int, x: float, y: float, pitch: float) -> str:
 
 def _last_move(d: Drawing, layout: _Layout) -> Iterator[str]:
     """Outline the cells the last move touched and point from the first to the last of them."""
-    width = max(1.4, layout.pitch * 0.045)
+    width = max(1.4, layout.pitch * 0.035)
     for key in dict.fromkeys(d.last_move):
         outline = _polygon(layout.tile, layout.centres[key])
         yield (
-            f'<path class="last-move" d="{outline}" fill="#ffffff" fill-opacity="0.55" stroke="{_ACCENT}" '
+            f'<path class="last-move" d="{outline}" fill="#ffffff" fill-opacity="0.55" stroke="{_INK}" '
             f'stroke-width="{_n(width)}" stroke-linejoin="round"/>'
         )
     if len(d.last_move) < 2 or d.last_move[0] == d.last_move[-1]:
@@ -285,8 +276,8 @@ def _last_move(d: Drawing, layout: _Layout) -> Iterator[str]:
         ]
     )
     yield (
-        f'<path class="last-move-arrow" d="M{_n(x0)} {_n(y0)}L{_n(xb)} {_n(yb)}" stroke="{_ACCENT}" '
-        f'stroke-width="{_n(width * 1.3)}" stroke-linecap="round"/><path d="{arrow}" fill="{_ACCENT}"/>'
+        f'<path class="last-move-arrow" d="M{_n(x0)} {_n(y0)}L{_n(xb)} {_n(yb)}" stroke="{_INK}" '
+        f'stroke-width="{_n(width * 1.2)}" stroke-linecap="round"/><path d="{arrow}" fill="{_INK}"/>'
     )
 
 
@@ -302,33 +293,41 @@ def _target(d: Drawing, key: str, layout: _Layout) -> str:
     return f'<circle class="target" cx="{_n(x + 0.33 * pitch)}" cy="{_n(y - 0.27 * pitch)}" {dot}/>'
 
 
-def _panel(d: Drawing, top: float, ids: str) -> Iterator[str]:
+def _panel(d: Drawing, layout: _Layout, ids: str) -> Iterator[str]:
     """Yield the status line and one card a seat: its ring, marker and territory, and its counters."""
-    yield _label(_MARGIN + 6, top + 16, d.headline, size=14, anchor="start", weight=600, fill=_INK)
-    gap = 10.0
+    top = layout.bottom
+    yield _label(_MARGIN + 6, top + 16, d.headline, size=14, anchor="start", **_STRONG)
+    gap, height = 10.0, 72.0
     width = (WIDTH - 2 * _MARGIN - gap * (d.seats - 1)) / d.seats
     y = top + 28
     for seat in range(1, d.seats + 1):
         x = _MARGIN + (seat - 1) * (width + gap)
         chosen = seat == (d.winner or d.current_player)
         yield (
-            f'<g class="seat" data-seat="{seat}"><rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="56" rx="9" '
-            f'fill="#ffffff" stroke="{_FACE[seat] if chosen else _EDGE}" stroke-width="{2.5 if chosen else 1}"/>'
+            f'<g class="seat" data-seat="{seat}"><rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" '
+            f'height="{_n(height)}" rx="9" fill="#ffffff" stroke="{_FACE[seat] if chosen else _EDGE}" '
+            f'stroke-width="{2.5 if chosen else 1}"/>'
         )
-        scale = 22 / 100
-        yield f'<g transform="translate({_n(x + 18)} {_n(y + 15)})">{_legend_ring(seat)}</g>'
-        yield _label(
-            x + 34, y + 20, f"Player {seat}", size=13, anchor="start", weight=600, fill=_INK
+        yield _symbol(f"{ids}-ring{seat}", x + 20, y + 17, 24 / (2 * _RING_RX * layout.pitch))
+        yield _label(x + 36, y + 24, f"Player {seat}", size=12, anchor="start", **_STRONG)
+        marker_scale = 5.2 / (_MARKER_R * layout.pitch)
+        yield _symbol(f"{ids}-marker{seat}", x + width - 32, y + 20, marker_scale)
+        hatch_scale = min(1.0, 24 / layout.pitch)
+        side = _n(13 / hatch_scale)
+        yield (
+            f'<rect transform="translate({_n(x + width - 22)} {_n(y + 13.5)}) scale({hatch_scale:.4f})" '
+            f'width="{side}" height="{side}" fill="url(#{ids}-land{seat})" stroke="{_FACE[seat]}" '
+            f'stroke-width="{_n(1 / hatch_scale)}"/>'
         )
-        del scale
-        for i, (name, value) in enumerate(d.counters(seat)):
-            cx = x + width * (2 * i + 1) / 6
-            yield _label(cx, y + 46, f"{name} {value}", size=12, fill=_INK)
+        for column, (name, value) in enumerate(d.counters(seat)):
+            middle = x + width * (2 * column + 1) / 6
+            yield _label(middle, y + 50, value, size=15, **_STRONG)
+            yield _label(middle, y + 63, name, size=10)
         yield "</g>"
 
 
-def _legend_ring(seat: int) -> str:
-    return f'<ellipse rx="11" ry="6.5" fill="{_FACE[seat]}" stroke="{_RIM[seat]}"/>'
+def _symbol(name: str, x: float, y: float, scale: float) -> str:
+    return f'<use href="#{name}" transform="translate({_n(x)} {_n(y)}) scale({scale:.4f})"/>'
 
 
 def _description(d: Drawing) -> str:
@@ -356,8 +355,8 @@ def _label(
     fill: str = _MUTED,
 ) -> str:
     return (
-        f'<text x="{_n(x)}" y="{_n(y + dy)}" font-size="{_n(size)}" font-weight="{weight}" text-anchor={quoteattr(anchor)} '
-        f'fill="{fill}">{escape(words)}</text>'
+        f'<text x="{_n(x)}" y="{_n(y + dy)}" font-size="{_n(size)}" font-weight="{weight}" '
+        f'text-anchor="{anchor}" fill="{fill}">{escape(words)}</text>'
     )
 
 
@@ -367,4 +366,4 @@ def _polygon(corners: Iterable[tuple[float, float]], centre: Sequence[float] = (
 
 def _n(value: float) -> str:
     """Write a length with at most two decimals, the same on every platform."""
-    return f"{value:.2f}".rstrip("0").rstrip(".").replace("-0", "-0") or "0"
+    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")

@@ -15,7 +15,12 @@ _LONGEST = {"square8": 8, "hex8": 8, "square19": 4, "hexagonal": 4}
 """Stacks of more rings than this are written below the board, so that one of them does not widen every column."""
 _NOTES_PER_LINE = 4
 _LEGEND = ". empty   12 stack bottom->top   a-d marker   A-D collapsed   [ ] last move   ( ) target   < > both"
-_BRACKETS = {(False, False): "  ", (True, False): "[]", (False, True): "()", (True, True): "<>"}
+_BRACKETS = {
+    (False, False): (" ", " "),
+    (True, False): ("[", "]"),
+    (False, True): ("(", ")"),
+    (True, True): ("<", ">"),
+}
 
 _RESET, _DIM, _BOLD = "\033[0m", "\033[2m", "\033[1m"
 _SEAT_SGR = ("", "\033[38;5;33m", "\033[38;5;214m", "\033[38;5;160m", "\033[38;5;80m")

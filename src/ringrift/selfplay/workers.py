@@ -1,0 +1,433 @@
+"""Worker processes that play games; the parent hands out plans and takes back finished games.
+
+Workers are spawned, never forked, with one thread each, and hold their games in lock step. They
+write nothing. A worker that dies is replaced and its unfinished games are played again; since a
+game follows from its plan alone, nothing else changes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringrift.core.errors import RingriftError, UsageError
+from ringrift.core.log import get_logger
+from ringrift.selfplay.plans import GamePlan, PlayJob
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ringrift.agents.protocol import Agent
+    from ringrift.records.record import Analysis, GameRecord
+    from ringrift.selfplay.lockstep import Table
+
+log = get_logger(__name__)
+
+MOST_REPLAYS = 3
+POLL_S = 0.1
+END_WAIT_S = 2.0
+AGENTS_KEPT = 8
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class GamesFailed(RingriftError):
+    """Games whose worker died each time they were played."""
+
+
+class WorkerFailed(RingriftError):
+    """A worker that reported a defect."""
+
+
+# --- the parent's side
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A process, our end of its pipe, and the games it has not returned."""
+
+    process: Any
+    pipe: Connection
+    open: dict[int, GamePlan] = field(default_factory=dict)
+
+
+class WorkerPool:
+    """Processes that stay alive between jobs; use as a context manager.
+
+    `games` is how many each holds in lock step.
+    """
+
+    def __init__(self, workers: int = 1, games: int = 64) -> None:
+        if workers < 1 or games < 1:
+            raise UsageError(f"{workers} workers of {games} games; expected at least 1 of each")
+        self._count = workers
+        self._size = games
+        self._workers: list[_Worker] = []
+        self._job = 0
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the living workers."""
+        return [w.process.pid for w in self._workers if w.process.is_alive()]
+
+    def play(
+        self,
+        job: PlayJob,
+        plans: Sequence[GamePlan],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[GameRecord, Analysis | None]]:
+        """Play games and yield each as it ends, in no order; ends early once `stop` says so.
+
+        Games under way when it stops, or when the caller leaves, are dropped. Raises `GamesFailed`
+        after all others for games whose worker died three times, and a worker's own error at once.
+        """
+        if len({plan.index for plan in plans}) != len(plans):
+            raise UsageError("games of one job need different indices")
+        if not plans:
+            return
+        self._job += 1
+        queue = deque(plans)
+        replays: dict[int, int] = {}
+        failed: list[int] = []
+        left = len(plans)
+        try:
+            self._begin(job, stop)
+            while left > len(failed):
+                if stop():
+                    return
+                for worker in self._workers:
+                    self._fill(worker, queue, left)
+                for worker, game in self._receive():
+                    if game is None:
+                        self._requeue(worker, queue, replays, failed)
+                        self._replace(worker, job)
+                    elif worker.open.pop(game[0].meta.index, None) is not None:
+                        left -= 1
+                        self._hand_out(worker, queue, 1)
+                        yield game
+        finally:
+            self._drop()
+        if failed:
+            listed = ", ".join(map(str, sorted(failed)[:10]))
+            raise GamesFailed(
+                f"{len(failed)} games were played {MOST_REPLAYS + 1} times and each time their worker "
+                f"died: index {listed}"
+            )
+
+    def close(self) -> None:
+        """End all processes."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.pipe.close()  # a worker ends when its pipe does
+        for worker in workers:
+            worker.process.join(END_WAIT_S)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+
+    def _begin(self, job: PlayJob, stop: Callable[[], bool]) -> None:
+        """Start what is missing and announce the job; the first worker compiles for all."""
+        for worker in [w for w in self._workers if not w.process.is_alive()]:
+            self._discard(worker)
+        if not self._workers:
+            self._workers.append(self._spawn())
+        self._announce(self._workers[0], job)
+        mark = _warm_mark(job)
+        if not mark.exists() and self._count > 1:
+            if not self._compile(job, stop):
+                return
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        while len(self._workers) < self._count:
+            self._workers.append(self._spawn())
+        for worker in self._workers[1:]:
+            self._announce(worker, job)
+
+    def _compile(self, job: PlayJob, stop: Callable[[], bool]) -> bool:
+        """Let the first worker compile all that the job needs; False if stopped before."""
+        for _ in range(MOST_REPLAYS):
+            worker = self._workers[0]
+            self._send(worker, ("warm", self._job))
+            while not stop():
+                if not worker.pipe.poll(POLL_S):
+                    continue
+                message = self._read(worker)
+                if message is None:
+                    self._replace(worker, job)
+                    break
+                if message[:2] == ("warm", self._job):
+                    return True
+            else:
+                return False
+        raise WorkerFailed(f"{MOST_REPLAYS} workers died while they compiled")
+
+    def _announce(self, worker: _Worker, job: PlayJob) -> None:
+        self._send(worker, ("job", self._job, job, self._size))
+
+    def _receive(self) -> Iterator[tuple[_Worker, Any]]:
+        """Yield finished games of this job; None for a worker that died."""
+        ready = set(wait([w.pipe for w in self._workers], POLL_S))
+        for worker in [w for w in self._workers if w.pipe in ready]:
+            message = self._read(worker)
+            if message is None:
+                yield worker, None
+            elif message[:2] == ("game", self._job):
+                yield worker, message[2]
+
+    def _read(self, worker: _Worker) -> Any:
+        """Read one message; None at the end of the pipe. Raises what the worker raised."""
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, OSError):
+            return None
+        if message[0] != "error":
+            return message
+        if message[1] != self._job:
+            return None  # it failed after its job was over
+        self._discard(worker)
+        raise message[2]
+
+    def _discard(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        worker.pipe.close()
+        worker.process.kill()
+        worker.process.join()
+
+    def _send(self, worker: _Worker, message: Any) -> None:
+        try:
+            worker.pipe.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it died; the next read of its pipe says so
+
+    def _hand_out(self, worker: _Worker, queue: deque[GamePlan], count: int) -> None:
+        plans = [queue.popleft() for _ in range(min(count, len(queue)))]
+        if plans:
+            worker.open.update((plan.index, plan) for plan in plans)
+            self._send(worker, ("games", self._job, plans))
+
+    def _fill(self, worker: _Worker, queue: deque[GamePlan], left: int) -> None:
+        """Give an idle worker its share: as many as it holds, but leave the others theirs."""
+        share = min(self._size, -(-left // self._count))
+        if queue and len(worker.open) < share:
+            self._hand_out(worker, queue, share - len(worker.open))
+
+    def _requeue(
+        self,
+        worker: _Worker,
+        queue: deque[GamePlan],
+        replays: dict[int, int],
+        failed: list[int],
+    ) -> None:
+        log.warning("a worker died", how=_exit(worker), games=len(worker.open))
+        for index, plan in worker.open.items():
+            replays[index] = replays.get(index, 0) + 1
+            if replays[index] > MOST_REPLAYS:
+                failed.append(index)
+            else:
+                queue.append(plan)
+        worker.open.clear()
+
+    def _replace(self, worker: _Worker, job: PlayJob) -> None:
+        place = self._workers.index(worker)
+        self._discard(worker)
+        self._workers.insert(place, self._spawn())
+        self._announce(self._workers[place], job)
+
+    def _drop(self) -> None:
+        for worker in self._workers:
+            if worker.open:
+                worker.open.clear()
+                self._send(worker, ("drop", self._job))
+
+    def _spawn(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_main, args=(theirs,), name="ringrift-player", daemon=True)
+        former = {name: os.environ.get(name) for name in _THREADS}
+        os.environ.update(dict.fromkeys(_THREADS, "1"))  # read when a child loads its libraries
+        try:
+            process.start()
+        finally:
+            for name, value in former.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+        theirs.close()
+        return _Worker(process, ours)
+
+
+def _exit(worker: _Worker) -> str:
+    worker.process.join(END_WAIT_S)
+    return f"exit code {worker.process.exitcode}"
+
+
+def _warm_mark(job: PlayJob) -> Path:
+    """Name the file that says this job's code is compiled: one per set of kinds."""
+    from ringrift.rules import jitconf
+
+    kinds = {text.partition(":")[0].partition("@")[0] + "net" * ("@" in text) for text in job.agents}
+    return jitconf.CACHE_FOLDER / ("players-" + "-".join(sorted(kinds)) + ".warm")
+
+
+# --- the worker's side
+
+
+class _Player:
+    """One worker: reads orders between steps, plays, sends finished games."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._shelf = AgentShelf()
+        self._number = 0
+        self._plans: deque[GamePlan] = deque()
+        self._table: Table | None = None
+
+    def run(self) -> None:
+        """Serve until the pipe ends."""
+        while True:
+            while self._pipe.poll(None if self._idle else 0):
+                self._obey(self._pipe.recv())
+            table = self._table
+            assert table is not None
+            while self._plans and table.free:
+                table.start(self._plans.popleft())
+            for game in table.step():
+                self._pipe.send(("game", self._number, game))
+
+    @property
+    def _idle(self) -> bool:
+        return not self._plans and (self._table is None or not self._table.busy)
+
+    def _obey(self, message: Any) -> None:
+        order, number = message[:2]
+        if order == "job":
+            from ringrift.selfplay.lockstep import Table
+
+            job, size = message[2:]
+            self._number = number
+            self._plans.clear()
+            self._table = Table(job, self._shelf.agents(job), size)
+        elif number != self._number or self._table is None:
+            return
+        elif order == "games":
+            self._plans.extend(message[2])
+        elif order == "warm":
+            warm(self._table)
+            self._pipe.send(("warm", number))
+        elif order == "drop":
+            self._plans.clear()
+            self._table = self._table.emptied()
+
+    @property
+    def number(self) -> int:
+        """Number of the job at hand."""
+        return self._number
+
+
+def warm(table: Table) -> None:
+    """Play the first choices of two games, so that all code is compiled or loaded."""
+    fresh = table.emptied()
+    players = table.job.spec.players
+    agents = len(table.job.agents)
+    for index in range(2):
+        seats = tuple((index + seat) % agents for seat in range(players))
+        fresh.start(GamePlan(index=index, seed=index, seats=seats, random_choices=1))
+    for _ in range(2 * players):
+        fresh.step()
+
+
+class AgentShelf:
+    """Keeps the last agents made, so that a job with a known model loads nothing."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str, str, bool], Agent] = {}
+
+    def agents(self, job: PlayJob) -> list[Agent]:
+        """Return the agents of a job; raises what is wrong with a spec or a model."""
+        return [self._agent(job, text) for text in job.agents]
+
+    def _agent(self, job: PlayJob, text: str) -> Agent:
+        from ringrift.agents.factory import make_agent
+        from ringrift.agents.spec import parse_spec
+
+        file = job.models.get(parse_spec(text).model or "", "")
+        key = (job.spec.hash, text, file, job.explore)
+        if key not in self._made:
+            agent = make_agent(text, job.spec, lambda name: _load(job, name), explore=job.explore)
+            self._made[key] = agent
+            while len(self._made) > AGENTS_KEPT:
+                del self._made[next(iter(self._made))]
+        return self._made[key]
+
+
+def _load(job: PlayJob, name: str) -> Any:
+    from ringrift.nets.model_file import load_model
+
+    if name not in job.models:
+        known = ", ".join(job.models) or "none"
+        raise UsageError(f"no file is given for the model {name!r}; known: {known}")
+    return load_model(Path(job.models[name]), job.spec)
+
+
+def _main(pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
+    player = _Player(pipe)
+    try:
+        player.run()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent has closed the pipe or is gone
+    except RingriftError as error:
+        _report(pipe, player.number, error)
+    except Exception as error:  # noqa: BLE001 - the border of the process
+        lines = [line.strip() for line in traceback.format_exc().splitlines()]
+        places = [line for line in lines if line.startswith("File ")]
+        message = f"{type(error).__name__}: {error} ({places[-1] if places else 'unknown place'})"
+        _report(pipe, player.number, WorkerFailed(message))
+
+
+def _report(pipe: Connection, number: int, error: RingriftError) -> None:
+    """Send an error that survives pickling with its exit code, and wait for the end."""
+    plain = WorkerFailed(error.message, where=error.where, hint=error.hint)
+    plain.exit_code = error.exit_code
+    try:
+        pipe.send(("error", number, plain))
+        while True:
+            pipe.recv()
+    except (EOFError, OSError):
+        time.sleep(0)
+
+
+def _die_with_parent() -> None:
+    """End this process when the parent is gone, even by `kill -9`."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
