@@ -112,7 +112,7 @@ def run_here(
     """Call the loop with what the command line gives it."""
     from ringrift.loop.control import run_loop
     from ringrift.loop.learn import ChildLearner
-    from ringrift.loop.players import WorkerPool
+    from ringrift.loop.players import Players
     from ringrift.loop.warm import warm
 
     def begin(run: Run) -> None:
@@ -132,7 +132,7 @@ def run_here(
         mode=mode,
         screen=screen,
         stop=lambda: stop.requested,
-        make_workers=lambda: WorkerPool(workers=workers, objects=paths.model_objects),
+        make_workers=lambda: Players(workers=workers, objects=paths.model_objects),
         learner=ChildLearner(),
         threads=workers,
         on_begin=begin,

@@ -45,10 +45,14 @@ class MatchAborted(RingriftError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchGame:
-    """One game to be played: everything a worker needs, and nothing it may choose."""
+    """One game to be played: everything a worker needs, and nothing it may choose.
+
+    `seats[i]` is 0 where the first agent of the plan sits at seat i + 1, 1 for the second.
+    """
 
     index: int
     seed: int
+    seats: tuple[int, ...]
     agents: tuple[AgentRef, ...]
     opening: tuple[int, ...]
 
@@ -131,12 +135,13 @@ class MatchPlan:
         """Return game `index`: block `index div N`, in which the first agent has seat `mod N`."""
         players = self.spec.players
         block, seat = divmod(index, players)
-        agents = tuple(self.first if other == seat else self.second for other in range(players))
+        seats = tuple(int(other != seat) for other in range(players))
         digest = hashlib.sha256(f"{self.hash} {index}".encode()).digest()
         return MatchGame(
             index=index,
             seed=int.from_bytes(digest[:8], "big") >> 1,
-            agents=agents,
+            seats=seats,
+            agents=tuple((self.first, self.second)[side] for side in seats),
             opening=openings(self.spec, self.seed, self.blocks)[block],
         )
 

@@ -17,7 +17,7 @@ from ringrift.records.record import AgentRef
 
 if TYPE_CHECKING:
     from ringrift.evaluation.matches import Purpose, Store
-    from ringrift.loop.plan import LoopPlan
+    from ringrift.loop.plan import LoopPlan, SelfplayPlan
     from ringrift.rules import BoardSpec
 
 RANDOM, HEURISTIC = "random", "heuristic"
@@ -36,12 +36,19 @@ def agent_ref(text: str) -> AgentRef:
     return AgentRef(spec=found.text, agent_hash=found.agent_hash, model_id=found.model_id)
 
 
-def search_spec(model_id: str, plan: LoopPlan, *, scale: float = 0.0) -> str:
-    """Return the spec with which a model plays matches; `scale` is the noise at the root."""
+def search_spec(model_id: str, plan: LoopPlan) -> str:
+    """Return the spec with which a model plays matches: no noise at the root."""
     play = plan.selfplay
     return (
         f"gumbel@{model_id}:sims={plan.measuring.sims},m={play.considered},"
-        f"c_scale={play.c_scale!r},scale={scale!r}"
+        f"c_scale={play.c_scale!r},scale=0"
+    )
+
+
+def selfplay_spec(model_id: str, play: SelfplayPlan) -> str:
+    """Return the spec with which a model plays against itself."""
+    return (
+        f"gumbel@{model_id}:sims={play.sims},m={play.considered},c_scale={play.c_scale!r},scale=1"
     )
 
 

@@ -20,9 +20,9 @@ STAMP = "loop-is-warm"
 
 def warm(screen: Screen, stop: Callable[[], bool]) -> None:
     """Compile what is not compiled yet, with a progress bar."""
-    from ringrift.rules.jitconf import CACHE_FOLDER, COMPILED
+    from ringrift.rules.jitconf import COMPILED, cache_folder
 
-    stamp = CACHE_FOLDER / STAMP
+    stamp = cache_folder("evaluation") / STAMP
     if stamp.exists() or not COMPILED:
         return
     bar = screen.task("compiling rules (once)", total=len(STEPS), unit="steps")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from typing import Any
 
 from ringrift.core.errors import UsageError
 from ringrift.core.files import lock, open_sqlite, transaction
-from ringrift.core.ids import content_id
+from ringrift.core.ids import content_id, resolve_prefix
 from ringrift.records.analysis_bytes import (
     analysis_from_bytes,
     analysis_to_bytes,
@@ -300,6 +301,14 @@ class GameStore:
         with readable(self.path):
             return {row[0] for row in self._connection.execute(sql, values)}
 
+    def find(self, prefix: str) -> str:
+        """Return the one verified game whose id starts with `prefix`; raises `UsageError`."""
+        sql = "SELECT id FROM games WHERE status = 'verified' AND id >= ? AND id < ? LIMIT 20"
+        start = prefix.strip().lower()
+        with readable(self.path):
+            near = [row[0] for row in self._connection.execute(sql, (start, start + "g"))]
+        return resolve_prefix(prefix, near or self.game_ids(), what="game")
+
     def get(self, identity: str) -> tuple[GameRecord, Analysis | None] | None:
         """Return a verified game and its best analysis, None if it is not here."""
         sql = f"SELECT g.record, {_BEST} FROM games g WHERE g.id = ? AND g.status = 'verified'"  # noqa: S608
@@ -365,7 +374,7 @@ class GameStore:
         since: float | None = None,
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Return what lists of games show, newest first: the columns without the record."""
+        """Return what lists of games show, newest first: the columns `ROW`."""
         where, values = _conditions(config=config, run=run, purpose=purpose)
         for condition, value in (
             ("reason = ?", reason),
@@ -378,7 +387,7 @@ class GameStore:
         sql = f"SELECT {names} FROM games WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
         with readable(self.path):
             found = self._connection.execute(sql, (*values, -1 if limit is None else limit))
-            return [dict(zip(ROW, row, strict=True)) for row in found]
+            return [_row(values) for values in found]
 
     def quarantined(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Return what is in quarantine, newest first: id, reason, ply, detail, source, at."""
@@ -391,23 +400,30 @@ class GameStore:
     # --- checking again
 
     def verify_all(
-        self, *, on_progress: Callable[[int, int], None] = lambda games, plies: None
+        self,
+        config: str | None = None,
+        *,
+        run: str | None = None,
+        purpose: str | None = None,
+        on_progress: Callable[[int, int], None] = lambda games, plies: None,
     ) -> VerifyReport:
         """Replay every game and analysis from its stored bytes; compare the columns with them.
 
-        A writer puts the games that fail into quarantine, a reader only reports them.
+        A writer puts the games that fail into quarantine, a reader only reports them. `on_progress`
+        gets the games and plies so far.
         """
         started_s = time.perf_counter()
         games = plies = seq = 0
         failures: list[Failure] = []
         names = ", ".join(f'"{name}"' for name in DERIVED)
+        where, given = _conditions(config=config, run=run, purpose=purpose)
         sql = (
             f"SELECT seq, id, record, split, {names} FROM games"  # noqa: S608 - names are ours
-            " WHERE status = 'verified' AND seq > ? ORDER BY seq LIMIT ?"
+            f" WHERE {where} AND seq > ? ORDER BY seq LIMIT ?"
         )
         while True:
             with readable(self.path):
-                rows = self._connection.execute(sql, (seq, _PAGE)).fetchall()
+                rows = self._connection.execute(sql, (*given, seq, _PAGE)).fetchall()
                 for seq, identity, data, split, *values in rows:  # noqa: B007 - seq goes on
                     games += 1
                     try:
@@ -457,6 +473,11 @@ def _conditions(
     return " AND ".join(["status = 'verified'", *(f"{n} = ?" for n in given)]), tuple(
         given.values()
     )
+
+
+def _row(values: tuple[Any, ...]) -> dict[str, Any]:
+    row = dict(zip(ROW, values, strict=True))
+    return {**row, "agents": json.loads(row["agents"])}
 
 
 def _decoded(data: bytes, analysis: bytes | None) -> tuple[GameRecord, Analysis | None]:

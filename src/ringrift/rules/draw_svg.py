@@ -28,7 +28,6 @@ _FACE = ("", "#1d4e9e", "#f5b000", "#c03a2b", "#63c5da")
 _SIDE = ("", "#143a78", "#c98d00", "#912a1f", "#3f9fb5")
 _RIM = ("", "#0b2149", "#6d4c00", "#551610", "#1f5c6b")
 _TINT = ("", "#c3cfe0", "#f6e1ab", "#e9c6bd", "#d2e9ea")
-_STRONG = MappingProxyType({"weight": 600, "fill": _INK})
 _FONTS = "system-ui, 'DejaVu Sans', sans-serif"
 _HATCH_DEGREES = (0, 45, 135, 0, 90)
 
@@ -62,7 +61,9 @@ def svg(d: Drawing, *, size_px: int = 640) -> str:
     if title:
         shown = title if len(title) <= _MAX_TITLE else title[: _MAX_TITLE - 1] + "\u2026"
         font = min(18.0, 850 / len(shown))
-        parts.append(_label(_MARGIN + 6, _MARGIN + 16, shown, size=font, anchor="start", **_STRONG))
+        parts.append(
+            _label(_MARGIN + 6, _MARGIN + 16, shown, size=font, anchor="start", strong=True)
+        )
     parts += _board(d, layout, ids)
     parts += _panel(d, layout, ids)
     parts.append("</svg>")
@@ -246,7 +247,7 @@ def _height_badge(height: int, x: float, y: float, pitch: float) -> str:
     return (
         f'<rect x="{_n(cx - wide / 2)}" y="{_n(cy - size * 0.6)}" width="{_n(wide)}" height="{_n(size * 1.2)}" '
         f'rx="{_n(size * 0.4)}" fill="{_INK}"/>'
-        + _label(cx, cy, str(height), size=size, dy=size * 0.36, weight=700, fill="#ffffff")
+        + _label(cx, cy, str(height), size=size, dy=size * 0.36, strong=True, fill="#ffffff")
     )
 
 
@@ -282,7 +283,7 @@ def _last_move(d: Drawing, layout: _Layout) -> Iterator[str]:
 
 
 def _target(d: Drawing, key: str, layout: _Layout) -> str:
-    """Mark a legal target: a dot on a free cell, an outlined tile with the dot in its corner on an occupied one."""
+    """Mark a legal target: a dot, moved to the corner where a stack or marker has the middle."""
     x, y = layout.centres[key]
     pitch = layout.pitch
     dot = (
@@ -296,7 +297,7 @@ def _target(d: Drawing, key: str, layout: _Layout) -> str:
 def _panel(d: Drawing, layout: _Layout, ids: str) -> Iterator[str]:
     """Yield the status line and one card a seat: its ring, marker and territory, and its counters."""
     top = layout.bottom
-    yield _label(_MARGIN + 6, top + 16, d.headline, size=14, anchor="start", **_STRONG)
+    yield _label(_MARGIN + 6, top + 16, d.headline, size=14, anchor="start", strong=True)
     gap, height = 10.0, 72.0
     width = (WIDTH - 2 * _MARGIN - gap * (d.seats - 1)) / d.seats
     y = top + 28
@@ -309,7 +310,7 @@ def _panel(d: Drawing, layout: _Layout, ids: str) -> Iterator[str]:
             f'stroke-width="{2.5 if chosen else 1}"/>'
         )
         yield _symbol(f"{ids}-ring{seat}", x + 20, y + 17, 24 / (2 * _RING_RX * layout.pitch))
-        yield _label(x + 36, y + 24, f"Player {seat}", size=12, anchor="start", **_STRONG)
+        yield _label(x + 36, y + 24, f"Player {seat}", size=12, anchor="start", strong=True)
         marker_scale = 5.2 / (_MARKER_R * layout.pitch)
         yield _symbol(f"{ids}-marker{seat}", x + width - 32, y + 20, marker_scale)
         hatch_scale = min(1.0, 24 / layout.pitch)
@@ -321,7 +322,7 @@ def _panel(d: Drawing, layout: _Layout, ids: str) -> Iterator[str]:
         )
         for column, (name, value) in enumerate(d.counters(seat)):
             middle = x + width * (2 * column + 1) / 6
-            yield _label(middle, y + 50, value, size=15, **_STRONG)
+            yield _label(middle, y + 50, value, size=15, strong=True)
             yield _label(middle, y + 63, name, size=10)
         yield "</g>"
 
@@ -351,9 +352,11 @@ def _label(
     size: float,
     dy: float = 0.0,
     anchor: str = "middle",
-    weight: int = 400,
-    fill: str = _MUTED,
+    strong: bool = False,
+    fill: str = "",
 ) -> str:
+    fill = fill or (_INK if strong else _MUTED)
+    weight = 600 if strong else 400
     return (
         f'<text x="{_n(x)}" y="{_n(y + dy)}" font-size="{_n(size)}" font-weight="{weight}" '
         f'text-anchor="{anchor}" fill="{fill}">{escape(words)}</text>'

@@ -287,7 +287,7 @@ def _warm_mark(job: PlayJob) -> Path:
     from ringrift.rules import jitconf
 
     kinds = {text.partition(":")[0].partition("@")[0] + "net" * ("@" in text) for text in job.agents}
-    return jitconf.CACHE_FOLDER / ("players-" + "-".join(sorted(kinds)) + ".warm")
+    return jitconf.cache_folder("selfplay") / ("players-" + "-".join(sorted(kinds)) + ".warm")
 
 
 # --- the worker's side

@@ -326,7 +326,7 @@ class Session:
         self.optimizer.step()
         self._update_average()
         self.step += 1
-        return loss, norm
+        return detached(loss), norm
 
     def _update_average(self) -> None:
         decay = min(self.options.ema_decay, (1 + self.step) / (10 + self.step))
@@ -355,6 +355,11 @@ def parameter_groups(net: Net, options: TrainOptions) -> list[dict[str, Any]]:
 def clip(net: Net, limit: float) -> float:
     """Scale the gradients so that their norm is at most `limit`; return the norm before."""
     return float(torch.nn.utils.clip_grad_norm_(net.parameters(), limit))
+
+
+def detached(loss: Loss) -> Loss:
+    """Return the sums without the graph they came from."""
+    return Loss(*(getattr(loss, name).detach() for name in Loss.__slots__))
 
 
 def scores(net: Net, samples: Samples, *, batch_size: int = 512) -> Scores:
