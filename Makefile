@@ -7,6 +7,7 @@ DATA_ROOT ?= ringrift-data
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
+STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 BENCH_STAMP := .venv/.installed-bench
 
@@ -27,9 +28,13 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ringrift needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -c constraints.txt -e .
+	@touch $@
+
 $(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
-	@touch $@
+	@touch $(STAMP) $@
 
 $(BENCH_STAMP): $(DEV_STAMP)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,bench]'
@@ -37,7 +42,7 @@ $(BENCH_STAMP): $(DEV_STAMP)
 
 install: $(DEV_STAMP)
 
-loop: $(DEV_STAMP)
+loop: $(STAMP)
 	$(BIN)/ringrift --root $(DATA_ROOT) loop run --profile quick --seed $(SEED) --yes
 
 test: $(DEV_STAMP)

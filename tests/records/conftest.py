@@ -1,7 +1,10 @@
 """Random games as records, with made-up searches, for the tests of this folder."""
 
 import random
+import subprocess
+import sys
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
@@ -58,10 +61,8 @@ def make_game(board="square8", players=2, seed=0, *, limit=None, meta=None, **op
         ms=1500,
         tags=("short", "μ-test"),
     )
-    marks = {ply: "random" for ply in range(min(4, len(moves)))}
-    return build_record(
-        spec, seed, agents(players), moves, meta=meta, marks=marks, max_plies=limit
-    )
+    marks = dict.fromkeys(range(min(4, len(moves))), "random")
+    return build_record(spec, seed, agents(players), moves, meta=meta, marks=marks, max_plies=limit)
 
 
 def make_analysis(record, *, every=3, sims=16, entries=20):
@@ -115,3 +116,44 @@ def any_game(request):
 def two_games():
     """Games with territory, lines and recoveries in them, so that all codecs are used."""
     return [make_game(seed=1), make_game("hex8", 3, seed=2)]
+
+
+class Writer:
+    """A process of `crash_writers.py`, started with `spawn_writer`."""
+
+    def __init__(self, *arguments):
+        script = Path(__file__).with_name("crash_writers.py")
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def kill(self):
+        """SIGKILL; return the numbers it had printed."""
+        self.process.kill()
+        return self.rest()
+
+    def rest(self):
+        lines = self.process.stdout.read().splitlines()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        return [int(line) for line in lines]
+
+
+@pytest.fixture
+def spawn_writer():
+    started = []
+
+    def start(*arguments):
+        started.append(Writer(*arguments))
+        return started[-1]
+
+    yield start
+    for writer in started:
+        if writer.process.poll() is None:
+            writer.process.kill()
+            writer.rest()

@@ -22,8 +22,16 @@ def main(folders: list[str]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "COVERAGE_FILE": f"{scratch}/data"}
         run = ["run", "--branch", "--source=ringrift.rules", "-m", "pytest", "-q", *chosen]
-        tests = subprocess.run([sys.executable, "-m", "coverage", *run], env=environment, cwd=ROOT, check=False)
-        report = ["report", "--show-missing", "--skip-covered", "--include=*/ringrift/rules/*", "--omit=*/gpu.py"]
+        tests = subprocess.run(
+            [sys.executable, "-m", "coverage", *run], env=environment, cwd=ROOT, check=False
+        )
+        report = [
+            "report",
+            "--show-missing",
+            "--skip-covered",
+            "--include=*/ringrift/rules/*",
+            "--omit=*/gpu.py",
+        ]
         table = subprocess.run(
             [sys.executable, "-m", "coverage", *report, f"--fail-under={LEAST}"],
             env=environment,

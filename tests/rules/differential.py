@@ -33,7 +33,7 @@ def oracle_game(game: Game) -> Any:
     """Start the same game on the oracle."""
     if str(ORACLE) not in sys.path:
         sys.path.insert(0, str(ORACLE))
-    from slow_engine import Game as Oracle  # noqa: PLC0415
+    from slow_engine import Game as Oracle
 
     if game.text is None:
         return Oracle.start(game.board, game.players, **game.options)
@@ -85,16 +85,20 @@ def compare_game(game: Game, seed: int, limit: int, kinds: Counter[str] | None =
 
 def run(seed: int, total: int, every_s: float = 5.0) -> Counter[str]:
     """Compare so many plies of random games of all configurations; print progress."""
-    done = games = 0
+    done = 0
     kinds: Counter[str] = Counter()
     said = started = time.monotonic()
     for number, game in enumerate(random_games(seed)):
         small = game.board.endswith("8")
-        done += compare_game(game, seed * 1_000_003 + number, min(400 if small else 150, total - done), kinds)
-        games += 1
+        done += compare_game(
+            game, seed * 1_000_003 + number, min(400 if small else 150, total - done), kinds
+        )
         now = time.monotonic()
         if now - said > every_s or done >= total:
-            print(f"seed {seed}: {done} of {total} plies, {games} games, {now - started:.0f} s", flush=True)
+            print(
+                f"seed {seed}: {done} of {total} plies, {number + 1} games, {now - started:.0f} s",
+                flush=True,
+            )
             said = now
         if done >= total:
             return kinds

@@ -40,7 +40,15 @@ def lines() -> Iterator[str]:
         for ply, (pos, text) in enumerate(plies(game, number, limit)):
             moves = sorted(f"{move} {move.packed}" for move in pos.legal_moves())
             digest = hashlib.sha256(";".join(moves).encode()).hexdigest()[:16]
-            facts = (pos.fingerprint, len(moves), digest, f"{pos.hash64:016x}", pos.lps, pos.last_border, text)
+            facts = (
+                pos.fingerprint,
+                len(moves),
+                digest,
+                f"{pos.hash64:016x}",
+                pos.lps,
+                pos.last_border,
+                text,
+            )
             yield f"{number} {game.board} {game.players} {ply} {' '.join(map(str, facts))}"
 
 

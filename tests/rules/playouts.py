@@ -72,7 +72,9 @@ def random_game(board: str, players: int, rng: random.Random) -> Game:
         return Game(board=board, players=players, options=options)
     options["rings_per_player"] = RINGS[board]
     kind = rng.choice(KINDS)
-    return Game(board=board, players=players, options=options, text=random_text(board, players, kind, rng))
+    return Game(
+        board=board, players=players, options=options, text=random_text(board, players, kind, rng)
+    )
 
 
 def random_games(seed: int) -> Iterator[Game]:
@@ -136,9 +138,14 @@ def mid_turn(cur: int, stacks: dict[str, str], rng: random.Random) -> dict[str, 
     """Draw a phase within a turn; what is owed there needs a stack of the mover."""
     own = [cell for cell, rings in stacks.items() if rings[-1] == str(cur)]
     buried = any(str(cur) in rings[:-1] for rings in stacks.values())
-    phases = ["movement", "line_processing", "territory_processing"] + ["capture", "movement"] * bool(own)
+    phases = ["movement", "line_processing", "territory_processing"] + [
+        "capture",
+        "movement",
+    ] * bool(own)
     fields: dict[str, Any] = {"phase": rng.choice(phases), "act": rng.choice((0, 1))}
-    if fields["phase"] == "capture" or (fields["phase"] == "movement" and own and rng.random() < 0.5):
+    if fields["phase"] == "capture" or (
+        fields["phase"] == "movement" and own and rng.random() < 0.5
+    ):
         fields |= {"only": rng.choice(own), "act": 1}
     elif fields["phase"] == "line_processing":
         fields["pend"] = "line" if own and rng.random() < 0.3 else "-"

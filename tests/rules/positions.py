@@ -43,10 +43,9 @@ def _read_diagram(
     y = -1
     for line in filter(None, map(str.strip, diagram.splitlines())):
         y += 1
-        if line.startswith("y="):
-            number, _, line = line.removeprefix("y=").partition(":")
-            y = int(number)
-        for x, token in enumerate(line.split()):
+        number, _, row = line.removeprefix("y=").rpartition(":")
+        y = int(number) if number else y
+        for x, token in enumerate(row.split()):
             if token.isdigit():
                 stacks[f"{x},{y}"] = token
             elif token in "abcd":
@@ -86,7 +85,9 @@ def state_text(
     """
     all_stacks = dict(stacks or {})
     all_markers = {key: owner for owner, keys in (markers or {}).items() for key in keys.split()}
-    all_collapsed = {key: owner for owner, keys in (collapsed or {}).items() for key in keys.split()}
+    all_collapsed = {
+        key: owner for owner, keys in (collapsed or {}).items() for key in keys.split()
+    }
     _read_diagram(diagram, all_stacks, all_markers, all_collapsed)
     if act is None:
         act = int(phase in MOVER_HAS_ACTED or only != "-")
@@ -96,10 +97,21 @@ def state_text(
         "elim": elim or (0,) * players,
         "terr": terr or tuple(list(all_collapsed.values()).count(p) for p in seats),
     }
-    fields = [f"ph={phase}", f"cur={cur}", f"only={only}", f"pend={pend}", f"act={act}", f"rec={rec}"]
+    fields = [
+        f"ph={phase}",
+        f"cur={cur}",
+        f"only={only}",
+        f"pend={pend}",
+        f"act={act}",
+        f"rec={rec}",
+    ]
     fields += ["st=active", "win=0"]
     fields += [f"{name}={','.join(map(str, values))}" for name, values in counters.items()]
-    fields += [f"S={_listed(all_stacks)}", f"M={_listed(all_markers)}", f"C={_listed(all_collapsed)}"]
+    fields += [
+        f"S={_listed(all_stacks)}",
+        f"M={_listed(all_markers)}",
+        f"C={_listed(all_collapsed)}",
+    ]
     return ";".join(fields)
 
 
@@ -119,7 +131,9 @@ def position(
 def legal(pos: Position) -> set[str]:
     """The legal set as texts; a move listed twice is an error."""
     texts = [str(move) for move in pos.legal_moves()]
-    assert len(texts) == len(set(texts)), f"listed twice: {sorted(t for t in texts if texts.count(t) > 1)}"
+    assert len(texts) == len(set(texts)), (
+        f"listed twice: {sorted(t for t in texts if texts.count(t) > 1)}"
+    )
     return set(texts)
 
 
@@ -158,4 +172,6 @@ def assert_board(
     """Compare the whole board with what is given (as in `state_text`)."""
     assert dict(pos.stacks) == dict(stacks or {})
     assert dict(pos.markers) == {k: p for p, keys in (markers or {}).items() for k in keys.split()}
-    assert dict(pos.collapsed) == {k: p for p, keys in (collapsed or {}).items() for k in keys.split()}
+    assert dict(pos.collapsed) == {
+        k: p for p, keys in (collapsed or {}).items() for k in keys.split()
+    }

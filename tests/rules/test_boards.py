@@ -7,7 +7,17 @@ import pytest
 from ringrift.core.errors import RingriftError
 from ringrift.rules import BoardSpec, IllegalMove, InvalidOption, Position, parse_config
 
-from .positions import BOARDS, CONFIGURATIONS, RINGS, cells_of, legal, legal_starting, play, position
+from .positions import (
+    BOARDS,
+    CONFIGURATIONS,
+    RINGS,
+    cells_of,
+    legal,
+    legal_starting,
+    play,
+    position,
+    state_text,
+)
 
 CELLS = {"square8": 64, "square19": 361, "hex8": 61, "hexagonal": 469}
 CENTRE = {"square8": "3,3", "square19": "9,9", "hex8": "0,0,0", "hexagonal": "0,0,0"}
@@ -31,7 +41,9 @@ def test_empty_board_offers_three_sizes_on_every_cell(board: str, players: int) 
     pos = Position.start(board, players=players)
     assert len(cells_of(board)) == CELLS[board]
     assert legal(pos) == {f"P {cell} {size}" for cell in cells_of(board) for size in (1, 2, 3)}
-    assert len(legal(pos)) == {"square8": 192, "square19": 1083, "hex8": 183, "hexagonal": 1407}[board]
+    assert (
+        len(legal(pos)) == {"square8": 192, "square19": 1083, "hex8": 183, "hexagonal": 1407}[board]
+    )
 
 
 @pytest.mark.parametrize(("board", "players"), CONFIGURATIONS)
@@ -48,7 +60,9 @@ def test_start_position(board: str, players: int) -> None:
     )
 
 
-@pytest.mark.parametrize(("board", "count"), [("square8", 27), ("square19", 72), ("hex8", 24), ("hexagonal", 72)])
+@pytest.mark.parametrize(
+    ("board", "count"), [("square8", 27), ("square19", 72), ("hex8", 24), ("hexagonal", 72)]
+)
 def test_rays_from_the_middle(board: str, count: int) -> None:
     """Eight directions on squares, six on hexagons: one ring in the middle reaches `count` cells."""
     pos = position(board=board, phase="movement", stacks={CENTRE[board]: "1"})
@@ -56,21 +70,33 @@ def test_rays_from_the_middle(board: str, count: int) -> None:
 
 
 def test_square_directions_are_the_eight() -> None:
-    pos = position("y=1: B B B B B\ny=2: B . . . B\ny=3: B . 1 . B\ny=4: B . . . B\ny=5: B B B B B", phase="movement")
-    assert legal(pos) == {f"M 2,3 {cell}" for cell in "1,2 2,2 3,2 1,3 3,3 1,4 2,4 3,4".split()}
+    pos = position(
+        "y=1: B B B B B\ny=2: B . . . B\ny=3: B . 1 . B\ny=4: B . . . B\ny=5: B B B B B",
+        phase="movement",
+    )
+    assert legal(pos) == {
+        f"M 2,3 {cell}" for cell in ["1,2", "2,2", "3,2", "1,3", "3,3", "1,4", "2,4", "3,4"]
+    }
 
 
 def test_hex_directions_are_the_six() -> None:
     """(1,1,-2) is two steps away on a hexagon, though a neighbour in (x,y)."""
     ring_two = [c for c in cells_of("hex8") if max(abs(int(v)) for v in c.split(",")) == 2]
-    pos = position(board="hex8", phase="movement", stacks={"0,0,0": "1"}, collapsed={2: " ".join(ring_two)})
+    pos = position(
+        board="hex8", phase="movement", stacks={"0,0,0": "1"}, collapsed={2: " ".join(ring_two)}
+    )
     near = "1,0,-1 0,1,-1 -1,1,0 -1,0,1 0,-1,1 1,-1,0"
     assert legal(pos) == {f"M 0,0,0 {cell}" for cell in near.split()}
 
 
 @pytest.mark.parametrize(
     ("board", "corner", "reach"),
-    [("square8", "7,7", 21), ("square19", "18,0", 54), ("hex8", "4,-4,0", 16), ("hexagonal", "-12,0,12", 48)],
+    [
+        ("square8", "7,7", 21),
+        ("square19", "18,0", 54),
+        ("hex8", "4,-4,0", 16),
+        ("hexagonal", "-12,0,12", 48),
+    ],
 )
 def test_rays_end_at_the_edge(board: str, corner: str, reach: int) -> None:
     """From a corner three rays leave: 7+7+7, 18+18+18, 8+4+4 and 24+12+12 cells."""
@@ -97,7 +123,9 @@ def _end_of_turn(board: str, players: int, **fields: object) -> Position:
     """Player 1 is about to end his turn with `NT`; everybody has a stack among the last cells of the scan order."""
     homes = cells_of(board)[-players:]
     stacks = {home: str(seat) for seat, home in enumerate(homes, start=1)}
-    pos = position(board=board, players=players, phase="territory_processing", stacks=stacks, **fields)
+    pos = position(
+        board=board, players=players, phase="territory_processing", stacks=stacks, **fields
+    )
     assert legal(pos) == {"NT"}
     return pos
 
@@ -113,14 +141,18 @@ def test_ring_threshold(board: str, players: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rings", "players", "need"), [(10, 2, 10), (10, 3, 13), (10, 4, 17), (20, 3, 27), (1, 4, 2), (1, 2, 1)]
+    ("rings", "players", "need"),
+    [(10, 2, 10), (10, 3, 13), (10, 4, 17), (20, 3, 27), (1, 4, 2), (1, 2, 1)],
 )
 def test_ring_threshold_follows_rings_per_player(rings: int, players: int, need: int) -> None:
     options = {"rings_per_player": rings}
     others = (0,) * (players - 1)
     below = _end_of_turn("square8", players, options=options, elim=(need - 1, *others))
     assert not play(below, "NT").is_over
-    assert play(_end_of_turn("square8", players, options=options, elim=(need, *others)), "NT").winner == 1
+    assert (
+        play(_end_of_turn("square8", players, options=options, elim=(need, *others)), "NT").winner
+        == 1
+    )
 
 
 @pytest.mark.parametrize(("board", "players"), CONFIGURATIONS)
@@ -128,7 +160,9 @@ def test_territory_minimum(board: str, players: int) -> None:
     """1.3: floor(cells / n) + 1 collapsed cells win, one less does not."""
     need = TERRITORY_MINIMUM[board, players]
     cells = cells_of(board)
-    assert not play(_end_of_turn(board, players, collapsed={1: " ".join(cells[: need - 1])}), "NT").is_over
+    assert not play(
+        _end_of_turn(board, players, collapsed={1: " ".join(cells[: need - 1])}), "NT"
+    ).is_over
     won = play(_end_of_turn(board, players, collapsed={1: " ".join(cells[:need])}), "NT")
     assert (won.is_over, won.winner, won.result.reason) == (True, 1, "territory_control")
 
@@ -194,7 +228,14 @@ def test_short_board_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"players": True}, {"players": 2.0}, {"swap_rule": 1}, {"rings_per_player": "9"}, {"lps_rounds": True}]
+    "options",
+    [
+        {"players": True},
+        {"players": 2.0},
+        {"swap_rule": 1},
+        {"rings_per_player": "9"},
+        {"lps_rounds": True},
+    ],
 )
 def test_options_of_the_wrong_kind_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(InvalidOption):
@@ -207,7 +248,7 @@ def test_recorded_specification_keeps_the_thresholds_of_a_reference_record() -> 
     assert BoardSpec.recorded("square8", 2, **fields) == BoardSpec.create("square8", 2)
     own = BoardSpec.recorded("square8", 2, **fields, ring_threshold=5, territory_minimum=7)
     assert (own.ring_threshold, own.territory_minimum) == (5, 7)
-    text = "ph=territory_processing;cur=1;only=-;pend=-;act=1;rec=0;st=active;win=0;hand=0,0;elim=5,0;terr=0,0;S=0,0:1 7,7:2;M=;C="
+    text = state_text(phase="territory_processing", elim=(5, 0), stacks={"0,0": "1", "7,7": "2"})
     assert Position.parse(text, spec=own).after("NT").winner == 1
     assert not Position.parse(text, spec=BoardSpec.create("square8")).after("NT").is_over
     with pytest.raises(InvalidOption):
@@ -217,7 +258,10 @@ def test_recorded_specification_keeps_the_thresholds_of_a_reference_record() -> 
 def test_spec_hash_tells_specifications_apart() -> None:
     """Records, datasets and models carry it (design.md 5)."""
     specs = [BoardSpec.create(board, players) for board, players in CONFIGURATIONS]
-    specs += [BoardSpec.create("hex8", 3, base_line_length=4), BoardSpec.create("square8", swap_rule=True)]
+    specs += [
+        BoardSpec.create("hex8", 3, base_line_length=4),
+        BoardSpec.create("square8", swap_rule=True),
+    ]
     assert len({spec.hash for spec in specs}) == len(specs)
     assert all(len(spec.hash) == 64 for spec in specs)
     assert BoardSpec.create("hex8", 3).hash == BoardSpec.create("hex8", 3, base_line_length=3).hash

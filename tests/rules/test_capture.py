@@ -129,7 +129,9 @@ def test_chain_capture_cannot_be_skipped_and_belongs_to_one_stack() -> None:
 
 def test_chain_grows_the_height_that_landings_need() -> None:
     """After two captures the stack is three high: from 4,0 it needs three steps over 4,1."""
-    pos = play(position("1 2 . 2 .\n. . . . 2\n.\n.", phase="movement"), "C 0,0 1,0 2,0; K 2,0 3,0 4,0")
+    pos = play(
+        position("1 2 . 2 .\n. . . . 2\n.\n.", phase="movement"), "C 0,0 1,0 2,0; K 2,0 3,0 4,0"
+    )
     assert dict(pos.stacks) == {"4,0": "221", "4,1": "2"}
     assert legal(pos) == segments("K", "4,0", "4,1", "4,3 4,4 4,5 4,6 4,7")
 

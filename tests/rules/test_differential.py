@@ -23,8 +23,15 @@ def test_games_from_the_start(board: str, players: int) -> None:
     few = {"rings_per_player": 4, "lps_rounds": 2}
     small = board.endswith("8")
     for seed in range(3 if small else 1):
-        assert compare_game(Game(board=board, players=players, options=few), seed, 350 if small else 180) > 50
-    assert compare_game(Game(board=board, players=players, options={}), 1, 120 if small else 40) > 30
+        assert (
+            compare_game(
+                Game(board=board, players=players, options=few), seed, 350 if small else 180
+            )
+            > 50
+        )
+    assert (
+        compare_game(Game(board=board, players=players, options={}), 1, 120 if small else 40) > 30
+    )
 
 
 @pytest.mark.slow
@@ -51,7 +58,27 @@ def test_games_from_constructed_positions(board: str, players: int, kind: str) -
 def test_every_kind_of_move_is_compared() -> None:
     """The generator of the long run reaches all kinds within a few thousand plies."""
     kinds = run(seed=5, total=4_000)
-    wanted = {"P", "SP", "NP", "SW", "M", "C", "K", "SC", "NM", "R", "SR", "L", "O", "NL", "T", "ST", "NT", "E", "F"}
+    wanted = {
+        "P",
+        "SP",
+        "NP",
+        "SW",
+        "M",
+        "C",
+        "K",
+        "SC",
+        "NM",
+        "R",
+        "SR",
+        "L",
+        "O",
+        "NL",
+        "T",
+        "ST",
+        "NT",
+        "E",
+        "F",
+    }
     assert set(kinds) == wanted
 
 
@@ -64,7 +91,8 @@ def test_a_hundred_thousand_plies(capfd: pytest.CaptureFixture[str]) -> None:
     with capfd.disabled():
         workers = [
             subprocess.Popen(
-                [sys.executable, str(script), "--seed", str(seed), "--plies", "50000"], env=environment
+                [sys.executable, str(script), "--seed", str(seed), "--plies", "50000"],
+                env=environment,
             )
             for seed in (21, 22)
         ]

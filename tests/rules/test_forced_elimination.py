@@ -13,7 +13,11 @@ TWO_HOLES = {1: " ".join(FILLED[:31]), 2: " ".join(FILLED[31:])}
 def test_21_13_blocked_player() -> None:
     """No `NT` in that turn; player 2 leaves the game and player 1 wins by 15 step 3."""
     pos = position("112 A\nA A", cur=2)
-    for move, phase in (("NP", "movement"), ("NM", "line_processing"), ("NL", "forced_elimination")):
+    for move, phase in (
+        ("NP", "movement"),
+        ("NM", "line_processing"),
+        ("NL", "forced_elimination"),
+    ):
         assert legal(pos) == {move}
         pos = play(pos, move)
         assert (pos.phase, pos.current_player) == (phase, 2)
@@ -21,7 +25,12 @@ def test_21_13_blocked_player() -> None:
     pos = play(pos, "F 0,0")
     assert (pos.eliminated, pos.winner, pos.result.reason) == ((0, 1), 1, "last_player_standing")
     assert_board(pos, stacks={"0,0": "11"}, collapsed={1: "1,0 0,1 1,1"})
-    assert (field(pos, "ph"), field(pos, "cur"), field(pos, "st"), field(pos, "win")) == ("game_over", "0", "over", "1")
+    assert (field(pos, "ph"), field(pos, "cur"), field(pos, "st"), field(pos, "win")) == (
+        "game_over",
+        "0",
+        "over",
+        "1",
+    )
     assert legal(pos) == set()
 
 
@@ -45,7 +54,9 @@ def test_declining_a_region_leads_to_forced_elimination_too() -> None:
 
 def test_taking_the_region_instead_is_acting() -> None:
     """The payment takes the blocked ring; the turn ends without `F`."""
-    pos = position("1 22\n22 22\n.\n.\n. . . . . . b .\n. . . . . b . b\n. . . . . . b .", hand=(0, 1))
+    pos = position(
+        "1 22\n22 22\n.\n.\n. . . . . . b .\n. . . . . b . b\n. . . . . . b .", hand=(0, 1)
+    )
     pos = play(pos, "NP; NM; NL; T 6,5; E territory 0,0")
     assert (pos.eliminated, pos.territory) == ((1, 0), (5, 0))
     assert pos.phase == "game_over"

@@ -52,7 +52,9 @@ def test_bounds_checked_code_has_its_own_folder(monkeypatch: pytest.MonkeyPatch)
     assert jitconf.source_key("rules") != key
 
 
-def test_only_the_last_few_folders_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_the_last_few_folders_are_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     for age in range(6):
         old = tmp_path / f"rules-{age:016x}"
@@ -67,7 +69,9 @@ def test_only_the_last_few_folders_are_kept(monkeypatch: pytest.MonkeyPatch, tmp
     assert other.is_dir()
 
 
-def test_cache_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cache_root_follows_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     assert jitconf.cache_root() == tmp_path
     monkeypatch.delenv("NUMBA_CACHE_DIR")
@@ -77,7 +81,9 @@ def test_cache_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
     assert jitconf.cache_root() == Path.home() / ".cache" / "ringrift" / "numba"
 
 
-def test_a_folder_that_cannot_be_made_is_left_to_numba(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_left_to_numba(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(blocked))

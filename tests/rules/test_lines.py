@@ -47,7 +47,8 @@ def test_detection_and_options_per_configuration(
 
 
 @pytest.mark.parametrize(
-    "cells", ["2,1 3,1 4,1 5,1", "2,1 2,2 2,3 2,4", "2,1 3,2 4,3 5,4", "2,5 3,4 4,3 5,2", "0,3 1,2 2,1 3,0"]
+    "cells",
+    ["2,1 3,1 4,1 5,1", "2,1 2,2 2,3 2,4", "2,1 3,2 4,3 5,4", "2,5 3,4 4,3 5,2", "0,3 1,2 2,1 3,0"],
 )
 def test_square_axes(cells: str) -> None:
     pos = position(phase="line_processing", stacks={"7,7": "1"}, markers={1: cells})
@@ -65,15 +66,24 @@ def test_square_axes(cells: str) -> None:
     ],
 )
 def test_hex_axes(cells: str, is_line: bool) -> None:
-    pos = position(board="hex8", phase="line_processing", stacks={"4,0,-4": "1"}, markers={1: cells})
+    pos = position(
+        board="hex8", phase="line_processing", stacks={"4,0,-4": "1"}, markers={1: cells}
+    )
     assert legal(pos) == ({f"L {cells.replace(' ', '|')}"} if is_line else {"NL"})
 
 
 def test_cells_are_ordered_as_numbers() -> None:
-    pos = position(board="square19", phase="line_processing", stacks={"0,0": "1"}, markers={1: "11,2 10,2 9,2 8,2"})
+    pos = position(
+        board="square19",
+        phase="line_processing",
+        stacks={"0,0": "1"},
+        markers={1: "11,2 10,2 9,2 8,2"},
+    )
     assert legal(pos) == {"L 8,2|9,2|10,2|11,2"}
     cells = "-2,-9,11 -2,-10,12 -2,-8,10 -2,-7,9"
-    pos = position(board="hexagonal", phase="line_processing", stacks={"0,0,0": "1"}, markers={1: cells})
+    pos = position(
+        board="hexagonal", phase="line_processing", stacks={"0,0,0": "1"}, markers={1: cells}
+    )
     assert legal(pos) == {"L -2,-10,12|-2,-9,11|-2,-8,10|-2,-7,9"}
 
 
@@ -135,7 +145,9 @@ def test_collapsing_all_of_an_overlength_line_owes_a_ring() -> None:
 
 def test_two_exact_lines_are_paid_one_by_one() -> None:
     """While a ring is owed nothing but the payment is offered (A-07)."""
-    pos = position("a a a a\n.\na a a a", phase="line_processing", stacks={"7,7": "1", "6,7": "1", "0,7": "12"})
+    pos = position(
+        "a a a a\n.\na a a a", phase="line_processing", stacks={"7,7": "1", "6,7": "1", "0,7": "12"}
+    )
     first, second = "L 0,0|1,0|2,0|3,0", "L 0,2|1,2|2,2|3,2"
     assert legal(pos) == {first, second}
     pos = play(pos, second)
@@ -170,7 +182,11 @@ def test_a_window_may_leave_a_line_behind() -> None:
     pos = position("a a a a a a a a", phase="line_processing", stacks={"7,7": "1"})
     assert legal(pos) == options_of(run, 4)
     pos = play(pos, f"O {'|'.join(run)} {'|'.join(run[:4])}")
-    assert (pos.phase, field(pos, "pend"), legal(pos)) == ("line_processing", "-", {"L 4,0|5,0|6,0|7,0"})
+    assert (pos.phase, field(pos, "pend"), legal(pos)) == (
+        "line_processing",
+        "-",
+        {"L 4,0|5,0|6,0|7,0"},
+    )
     middle = position("a a a a a a a a", phase="line_processing", stacks={"7,7": "1"})
     middle = play(middle, f"O {'|'.join(run)} {'|'.join(run[2:6])}")
     assert middle.phase == "territory_processing"
@@ -209,7 +225,13 @@ def test_hex8_stock_four_markers_are_overlength_for_three_players() -> None:
 
 
 def test_square8_three_players_take_three() -> None:
-    pos = position("a a a\ny=3: b b b\ny=5: c c c c", players=3, cur=3, phase="line_processing", stacks={"7,7": "3"})
+    pos = position(
+        "a a a\ny=3: b b b\ny=5: c c c c",
+        players=3,
+        cur=3,
+        phase="line_processing",
+        stacks={"7,7": "3"},
+    )
     assert legal(pos) == options_of(["0,5", "1,5", "2,5", "3,5"], 3)
 
 

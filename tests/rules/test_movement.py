@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from .positions import assert_board, field, legal, legal_starting, moves_to, play, position, segments
+from .positions import (
+    assert_board,
+    field,
+    legal,
+    legal_starting,
+    moves_to,
+    play,
+    position,
+    segments,
+)
 
 
 def test_21_1_move_over_markers_landing_on_a_marker() -> None:
@@ -75,7 +84,10 @@ def test_several_own_markers_collapse_in_one_move() -> None:
 
 
 def test_diagonal_markers() -> None:
-    pos = play(position("y=4: . . . . 11\ny=3: . . . b\ny=2: . . a\ny=1: . b", phase="movement"), "M 4,4 1,1")
+    pos = play(
+        position("y=4: . . . . 11\ny=3: . . . b\ny=2: . . a\ny=1: . b", phase="movement"),
+        "M 4,4 1,1",
+    )
     assert_board(pos, stacks={"1,1": "1"}, markers={1: "4,4 3,3"}, collapsed={1: "2,2"})
     assert pos.eliminated == (1, 0)
 
@@ -83,7 +95,11 @@ def test_diagonal_markers() -> None:
 @pytest.mark.parametrize("board", ["hex8", "hexagonal"])
 def test_hex_markers_flip_and_collapse(board: str) -> None:
     pos = position(
-        board=board, phase="movement", stacks={"0,0,0": "12"}, cur=2, markers={1: "1,0,-1", 2: "2,0,-2"}
+        board=board,
+        phase="movement",
+        stacks={"0,0,0": "12"},
+        cur=2,
+        markers={1: "1,0,-1", 2: "2,0,-2"},
     )
     pos = play(pos, "M 0,0,0 3,0,-3")
     assert_board(pos, stacks={"3,0,-3": "12"}, markers={2: "0,0,0 1,0,-1"}, collapsed={2: "2,0,-2"})
@@ -109,4 +125,15 @@ def test_no_movement_action_only_when_nothing_moves() -> None:
     assert legal(position("1 22\n22 22", phase="movement")) == {"NM"}
     assert legal(position("2 . a", phase="movement")) == {"NM"}
     assert "NM" not in legal(position("1 2\n22 22", phase="movement"))
-    assert legal(position("1 2\n22 22", phase="movement")) == segments("C", "0,0", "1,0", "2,0 3,0 4,0 5,0 6,0 7,0")
+    assert legal(position("1 2\n22 22", phase="movement")) == segments(
+        "C", "0,0", "1,0", "2,0 3,0 4,0 5,0 6,0 7,0"
+    )
+
+
+def test_a_must_move_cell_is_the_only_source() -> None:
+    """5: other stacks stay where they are, even if the placed one is blocked (artificial)."""
+    stacks = {"0,0": "1", "1,0": "22", "0,1": "22", "1,1": "22", "6,6": "1"}
+    assert legal(position(stacks=stacks, phase="movement", only="0,0")) == {"NM"}
+    assert {
+        text.split()[1] for text in legal(position(stacks=stacks, phase="movement", only="6,6"))
+    } == {"6,6"}

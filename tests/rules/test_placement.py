@@ -48,7 +48,9 @@ def test_only_empty_cells_and_stacks_take_rings() -> None:
     assert sizes(pos, "6,0") == {1, 2, 3}
 
 
-@pytest.mark.parametrize(("hand", "expected"), [(1, {1}), (2, {1, 2}), (3, {1, 2, 3}), (18, {1, 2, 3})])
+@pytest.mark.parametrize(
+    ("hand", "expected"), [(1, {1}), (2, {1, 2}), (3, {1, 2, 3}), (18, {1, 2, 3})]
+)
 def test_hand_limits_the_size(hand: int, expected: set[int]) -> None:
     assert sizes(position(hand=(hand, 18)), "3,3") == expected
 
@@ -78,7 +80,9 @@ def test_without_supply_skip_is_the_only_move() -> None:
         ("1111", "3,3", set()),
     ],
 )
-def test_placing_on_a_tall_stack_counts_its_height(stack: str, cell: str, expected: set[int]) -> None:
+def test_placing_on_a_tall_stack_counts_its_height(
+    stack: str, cell: str, expected: set[int]
+) -> None:
     assert sizes(position(stacks={cell: stack}, hand=(3, 3)), cell) == expected
 
 

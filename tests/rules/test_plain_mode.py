@@ -25,7 +25,12 @@ def test_plain_mode_plays_the_same_games() -> None:
     package = str(Path(ringrift.__file__).resolve().parents[1])
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": package}
     done = subprocess.run(
-        [sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=280, check=False
+        [sys.executable, str(SCRIPT)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     plain, compiled = done.stdout.splitlines(), list(lines())

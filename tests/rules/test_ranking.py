@@ -15,7 +15,10 @@ FOUR = {"7,7": "1", "7,6": "2", "7,5": "3", "7,4": "4"}
 def cells_each(*counts: int) -> dict[int, str]:
     """Give each seat so many cells from the top left on."""
     rest = iter(CELLS)
-    return {seat: " ".join(next(rest) for _ in range(count)) for seat, count in enumerate(counts, start=1)}
+    return {
+        seat: " ".join(next(rest) for _ in range(count))
+        for seat, count in enumerate(counts, start=1)
+    }
 
 
 def ranking(players: int = 4, **fields: Any) -> tuple[int, ...]:
@@ -46,7 +49,9 @@ def test_territory_then_rings() -> None:
     ("markers", "expected"),
     [({2: "4,1", 4: "4,3 4,5"}, (1, 3, 4, 2)), ({3: "4,1", 2: "4,3", 4: "4,5"}, (1, 2, 2, 2))],
 )
-def test_markers_break_ties_of_territory_and_rings(markers: dict[int, str], expected: tuple[int, ...]) -> None:
+def test_markers_break_ties_of_territory_and_rings(
+    markers: dict[int, str], expected: tuple[int, ...]
+) -> None:
     assert ranking(elim=(30, 2, 2, 2), markers=markers) == expected
 
 
@@ -85,7 +90,9 @@ def test_the_later_elimination_is_the_better() -> None:
 
 
 def test_players_eliminated_in_the_same_turn_share_a_rank() -> None:
-    pos = position("2 3 a\na a", players=3, phase="territory_processing", stacks={"7,7": "11", "6,6": "1"})
+    pos = position(
+        "2 3 a\na a", players=3, phase="territory_processing", stacks={"7,7": "11", "6,6": "1"}
+    )
     pos = play(pos, "T 0,0|1,0; E territory 6,6")
     assert (pos.winner, pos.result.reason) == (1, "last_player_standing")
     assert tuple(pos.result.ranking) == (1, 2, 2)

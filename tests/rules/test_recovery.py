@@ -26,7 +26,7 @@ STACKS_21_10 = {"4,4": "12", "7,7": "112"}
 def test_21_10_fallbacks_and_strikes() -> None:
     """1 + 14 + 2 moves."""
     pos = recovery(stacks=STACKS_21_10, markers={1: "3,3"})
-    free = "4,3 3,4 2,4 2,3 2,2 3,2 4,2".split()
+    free = ["4,3", "3,4", "2,4", "2,3", "2,2", "3,2", "4,2"]
     expected = {"SR"}
     expected |= {f"R F 3,3 {to} 0 * {stack}" for to in free for stack in ("4,4", "7,7")}
     expected |= {f"R S 3,3 4,4 0 * {stack}" for stack in ("4,4", "7,7")}
@@ -170,7 +170,9 @@ def test_hex8_stock_a_run_of_three_leaves_skip_recovery_alone() -> None:
 def test_hex8_stock_a_run_of_four_offers_windows_of_three() -> None:
     markers = {1: "-1,0,1 0,0,0 2,0,-2 1,1,-2"}
     options = {"base_line_length": 4}
-    pos = recovery(board="hex8", players=3, options=options, stacks={"4,0,-4": "12"}, markers=markers)
+    pos = recovery(
+        board="hex8", players=3, options=options, stacks={"4,0,-4": "12"}, markers=markers
+    )
     assert legal_starting(pos, "R L 1,1,-2 1,0,-1") == {
         "R L 1,1,-2 1,0,-1 1 * 4,0,-4",
         "R L 1,1,-2 1,0,-1 2 -1,0,1|0,0,0|1,0,-1 -",

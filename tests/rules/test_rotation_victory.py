@@ -24,7 +24,7 @@ def halves(*spared: str) -> dict[int, str]:
     return {1: " ".join(cells[: len(cells) // 2]), 2: " ".join(cells[len(cells) // 2 :])}
 
 
-# --- rotation (14) ---------------------------------------------------------------------------------------------------
+# --- rotation (14) --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_kept_flags_rule_out_forced_elimination_in_the_second_turn() -> None:
     assert (pos.is_over, pos.winner, pos.result.reason) == (True, 1, "last_player_standing")
 
 
-# --- rings and territory (15 steps 1 and 2) --------------------------------------------------------------------------
+# --- rings and territory (15 steps 1 and 2) -------------------------------------------------------
 
 BOTH = {"0,0": "1", "7,7": "2"}
 
@@ -116,7 +116,7 @@ def test_victory_waits_for_the_end_of_the_turn() -> None:
     assert (pos.phase, pos.current_player) == ("game_over", 0)
 
 
-# --- last player standing at once (step 3) ---------------------------------------------------------------------------
+# --- last player standing at once (step 3) --------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_sole_controller_with_everybody_else_out(
         assert pos.result is None
 
 
-# --- bare board (steps 5 to 9) ---------------------------------------------------------------------------------------
+# --- bare board (steps 5 to 9) --------------------------------------------------------------------
 
 
 def test_21_14_bare_board() -> None:
@@ -160,17 +160,24 @@ def test_a_hand_ring_that_finds_a_place_keeps_the_game_going() -> None:
 def test_a_marker_beside_a_cell_is_room_enough() -> None:
     """Step 5 asks for an uncollapsed neighbour, marker or not: landing cell 1,0 beside the marker on 0,0."""
     walls = halves("0,0", "1,0")
-    pos = position(collapsed=walls, stacks={"0,0": "1"}, markers={2: "1,0"}, phase="movement", hand=(0, 1))
+    pos = position(
+        collapsed=walls, stacks={"0,0": "1"}, markers={2: "1,0"}, phase="movement", hand=(0, 1)
+    )
     pos = play(pos, "M 0,0 1,0; NL; NT")
     assert (pos.is_over, pos.current_player) == (False, 2)
     assert_board(pos, markers={1: "0,0"}, collapsed=walls)
 
 
 def forced_off(
-    *, markers: dict[int, str] | None = None, hand: tuple[int, int] = (0, 0), elim: tuple[int, int] = (0, 0)
+    *,
+    markers: dict[int, str] | None = None,
+    hand: tuple[int, int] = (0, 0),
+    elim: tuple[int, int] = (0, 0),
 ) -> Position:
     """Player 1's last ring, alone on 0,0, is eliminated; 7,7 is the other cell that is not collapsed."""
-    pos = position(collapsed=halves("0,0", "7,7"), stacks={"0,0": "1"}, markers=markers, hand=hand, elim=elim)
+    pos = position(
+        collapsed=halves("0,0", "7,7"), stacks={"0,0": "1"}, markers=markers, hand=hand, elim=elim
+    )
     return play(pos, "NP; NM; NL; F 0,0")
 
 
@@ -214,8 +221,18 @@ def test_the_last_rung_without_a_previous_move_is_the_seat_before() -> None:
 @pytest.mark.parametrize(
     ("counts", "elim", "winner", "reason"),
     [
-        ((20, 20, 10), (1, 0, 2), 3, "ring_elimination"),  # level first, and a third player leads the next rung
-        ((20, 20, 10), (2, 2, 2), 1, "last_player_standing"),  # level to the end: player 1 moved before `NT`
+        (
+            (20, 20, 10),
+            (1, 0, 2),
+            3,
+            "ring_elimination",
+        ),  # level first, and a third player leads the next rung
+        (
+            (20, 20, 10),
+            (2, 2, 2),
+            1,
+            "last_player_standing",
+        ),  # level to the end: player 1 moved before `NT`
         ((20, 10, 20), (2, 1, 1), 1, "ring_elimination"),
         ((10, 20, 10), (9, 0, 0), 2, "territory_control"),
     ],
@@ -225,7 +242,10 @@ def test_each_rung_looks_at_all_players(
 ) -> None:
     """A-29: a tie is not carried on as a shortlist. Nobody has rings, the last ring was player 1's."""
     cells = iter(cells_of("square8"))
-    walls = {seat: " ".join(next(cells) for _ in range(count)) for seat, count in enumerate(counts, start=1)}
+    walls = {
+        seat: " ".join(next(cells) for _ in range(count))
+        for seat, count in enumerate(counts, start=1)
+    }
     pos = position(
         players=3, phase="movement", collapsed=walls, stacks={"7,0": "1"}, markers={2: "7,1 7,7"},
         elim=(elim[0] - 1, *elim[1:]),
@@ -242,7 +262,9 @@ def test_marker_rung_with_three_players() -> None:
 
 
 def test_bare_board_on_a_hexagon() -> None:
-    pos = position(board="hex8", phase="movement", stacks={"0,0,0": "1"}, markers={2: "1,0,-1 3,0,-3 4,0,-4"})
+    pos = position(
+        board="hex8", phase="movement", stacks={"0,0,0": "1"}, markers={2: "1,0,-1 3,0,-3 4,0,-4"}
+    )
     pos = play(pos, "M 0,0,0 1,0,-1; NL; NT")
     assert (pos.winner, pos.result.reason) == (1, "ring_elimination")
 

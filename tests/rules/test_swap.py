@@ -23,8 +23,12 @@ def test_offered_as_player_2s_first_ply_only() -> None:
     assert (later.current_player, "SW" in legal(later)) == (2, False)
 
 
-@pytest.mark.parametrize(("players", "options"), [(2, {}), (2, {"swap_rule": False}), (3, ON), (4, ON)])
-def test_never_offered_without_the_rule_or_to_more_players(players: int, options: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    ("players", "options"), [(2, {}), (2, {"swap_rule": False}), (3, ON), (4, ON)]
+)
+def test_never_offered_without_the_rule_or_to_more_players(
+    players: int, options: dict[str, bool]
+) -> None:
     pos = play(Position.start("square8", players=players, **options), FIRST_TURN)
     assert "SW" not in legal(pos)
     with pytest.raises(IllegalMove):

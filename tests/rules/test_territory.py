@@ -39,7 +39,9 @@ def test_21_6_the_pocket_is_processable_for_player_1_only() -> None:
 def test_21_6_swallowed_colours_and_wide_border() -> None:
     pos = play(territory(FENCE), "T 0,0")
     assert pos.last_border == "1,0:1 0,1:1 1,1:1 2,2:2 3,3:1"
-    assert_board(pos, stacks={"7,7": "1"}, markers={1: "5,5"}, collapsed={1: "0,0 1,0 0,1 1,1 2,2 3,3"})
+    assert_board(
+        pos, stacks={"7,7": "1"}, markers={1: "5,5"}, collapsed={1: "0,0 1,0 0,1 1,1 2,2 3,3"}
+    )
     assert (pos.eliminated, pos.territory) == ((1, 0), (6, 0))
     assert (field(pos, "pend"), legal(pos)) == ("territory", {"E territory 7,7"})
     over = play(pos, "E territory 7,7")
@@ -64,7 +66,10 @@ def test_21_7_hex8_border_reaches_two_cells_that_are_no_neighbours() -> None:
     assert pos.last_border == "-4,1,3:1 -3,-1,4:1 -3,0,3:1 -2,1,1:2"
     assert pos.territory == (5, 0)
     assert_board(
-        pos, stacks={"4,-4,0": "1"}, markers={2: "0,2,-2"}, collapsed={1: "-4,0,4 -4,1,3 -3,0,3 -3,-1,4 -2,1,1"}
+        pos,
+        stacks={"4,-4,0": "1"},
+        markers={2: "0,2,-2"},
+        collapsed={1: "-4,0,4 -4,1,3 -3,0,3 -3,-1,4 -2,1,1"},
     )
 
 
@@ -79,7 +84,9 @@ def test_21_7_hexagonal_border_is_the_adjacent_markers() -> None:
 def test_hex8_border_flood_runs_against_the_axes_too() -> None:
     """(3,0,-3) + (-1,-1) = (2,-1,-1) is taken, (2,2,-4) beside nothing is not."""
     markers = {1: "3,0,-3 3,1,-4 4,-1,-3", 2: "2,-1,-1 0,3,-3"}
-    pos = play(territory(board="hex8", stacks={"4,0,-4": "2", "-4,4,0": "1"}, markers=markers), "T 4,0,-4")
+    pos = play(
+        territory(board="hex8", stacks={"4,0,-4": "2", "-4,4,0": "1"}, markers=markers), "T 4,0,-4"
+    )
     assert pos.last_border == "2,-1,-1:2 3,0,-3:1 3,1,-4:1 4,-1,-3:1"
 
 
@@ -115,7 +122,8 @@ def test_21_8_a_buried_colour_is_active_but_not_represented(cur: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("marker", "expected"), [(None, {"NT"}), ({1: "7,0"}, {"T 0,0", "ST"}), ({2: "3,4"}, {"T 0,0", "ST"})]
+    ("marker", "expected"),
+    [(None, {"NT"}), ({1: "7,0"}, {"T 0,0", "ST"}), ({2: "3,4"}, {"T 0,0", "ST"})],
 )
 @pytest.mark.parametrize("cur", [1, 2])
 def test_21_9_empty_pocket_needs_a_marker_anywhere(
@@ -136,7 +144,9 @@ def test_a_pocket_of_one_controller_behind_collapsed_cells_counts_without_marker
     assert legal(territory("2 A\nA A", stacks={"5,5": "1", "6,6": "2"}, cur=2)) == {"T 0,0", "ST"}
 
 
-@pytest.mark.parametrize(("marker", "expected"), [(None, {"NT"}), ({4: "7,0"}, {"T 0,0|0,1|1,0|1,1", "ST"})])
+@pytest.mark.parametrize(
+    ("marker", "expected"), [(None, {"NT"}), ({4: "7,0"}, {"T 0,0|0,1|1,0|1,1", "ST"})]
+)
 def test_a_pocket_of_two_controllers_behind_collapsed_cells_needs_a_marker(
     marker: dict[int, str] | None, expected: set[str]
 ) -> None:
@@ -244,7 +254,9 @@ def test_square19_border_crosses_colours_by_king_steps() -> None:
 
 def test_border_is_listed_row_by_row_with_two_digit_cells() -> None:
     markers = {1: "9,0 11,0 10,1"}
-    pos = play(territory(board="square19", stacks={"10,0": "2", "0,9": "1"}, markers=markers), "T 10,0")
+    pos = play(
+        territory(board="square19", stacks={"10,0": "2", "0,9": "1"}, markers=markers), "T 10,0"
+    )
     assert pos.last_border == "9,0:1 11,0:1 10,1:1"
 
 
@@ -265,7 +277,9 @@ def test_the_whole_cap_pays(board: str) -> None:
         stacks = {"4,-4,0": "2", "0,0,0": "2211", "0,2,-2": "1", "-2,0,2": "2"}
         markers, corner = {1: "3,-4,1 3,-3,0 4,-3,-1"}, "4,-4,0"
         if board == "hexagonal":
-            stacks = {"12,-12,0" if key == "4,-4,0" else key: rings for key, rings in stacks.items()}
+            stacks = {
+                "12,-12,0" if key == "4,-4,0" else key: rings for key, rings in stacks.items()
+            }
             markers, corner = {1: "11,-12,1 11,-11,0 12,-11,-1"}, "12,-12,0"
     tall, lone = list(stacks)[1:3]
     pos = play(territory(board=board, stacks=stacks, markers=markers), f"T {corner}")
@@ -373,7 +387,10 @@ def test_two_cells_shut_a_square_corner_and_three_a_hexagon_corner() -> None:
     assert legal(territory(stacks=stacks, markers={1: "1,0 0,1"})) == {"T 0,0", "ST"}
     assert legal(territory(stacks=stacks, markers={1: "1,0"})) == {"NT"}
     stacks = {"-4,0,4": "2", "4,0,-4": "1"}
-    assert legal(territory(board="hex8", stacks=stacks, markers={1: "-4,1,3 -3,0,3 -3,-1,4"})) == {"T -4,0,4", "ST"}
+    assert legal(territory(board="hex8", stacks=stacks, markers={1: "-4,1,3 -3,0,3 -3,-1,4"})) == {
+        "T -4,0,4",
+        "ST",
+    }
     assert legal(territory(board="hex8", stacks=stacks, markers={1: "-4,1,3 -3,-1,4"})) == {"NT"}
 
 

@@ -18,12 +18,17 @@ def after(pos: Position, move: str) -> tuple[str, int]:
     return played.phase, played.current_player
 
 
-# --- ring_placement ---------------------------------------------------------------------------------------------------
+# --- ring_placement -------------------------------------------------------------------------------
 
 
 def test_row_place_ring() -> None:
     pos = play(position(**OPEN, hand=(2, 0)), "P 4,4 1")
-    assert (pos.phase, pos.current_player, field(pos, "only"), field(pos, "act")) == ("movement", 1, "4,4", "1")
+    assert (pos.phase, pos.current_player, field(pos, "only"), field(pos, "act")) == (
+        "movement",
+        1,
+        "4,4",
+        "1",
+    )
 
 
 @pytest.mark.parametrize(("hand", "move"), [((2, 0), "SP"), ((0, 2), "NP")])
@@ -38,7 +43,7 @@ def test_row_swap_sides() -> None:
     assert (pos.phase, pos.current_player) == ("ring_placement", 2)
 
 
-# --- movement ---------------------------------------------------------------------------------------------------------
+# --- movement -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -76,12 +81,16 @@ def test_row_no_movement_action() -> None:
     assert after(position(BLOCKED, phase="movement"), "NM") == ("line_processing", 1)
 
 
-# --- capture and chain_capture ------------------------------------------------------------------------------------------
+# --- capture and chain_capture --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("move", "phase"),
-    [("SC", "line_processing"), ("C 2,0 3,0 7,0", "line_processing"), ("C 2,0 3,0 4,0", "chain_capture")],
+    [
+        ("SC", "line_processing"),
+        ("C 2,0 3,0 7,0", "line_processing"),
+        ("C 2,0 3,0 4,0", "chain_capture"),
+    ],
 )
 def test_rows_of_the_capture_phase(move: str, phase: str) -> None:
     """From 7,0 nothing is left to take; from 4,0 the stack on 4,2 is."""
@@ -95,7 +104,9 @@ def test_capture_phase_has_its_skip_even_without_captures() -> None:
     assert legal(position(stacks={"2,0": "1", "7,7": "22"}, phase="capture", only="2,0")) == {"SC"}
 
 
-@pytest.mark.parametrize(("move", "phase"), [("K 4,0 5,0 6,0", "chain_capture"), ("K 4,0 5,0 7,0", "line_processing")])
+@pytest.mark.parametrize(
+    ("move", "phase"), [("K 4,0 5,0 6,0", "chain_capture"), ("K 4,0 5,0 7,0", "line_processing")]
+)
 def test_rows_of_the_chain_capture_phase(move: str, phase: str) -> None:
     """From 6,0 the stack on 6,2 is within reach, from 7,0 nothing."""
     pos = position(". . . . 21 2 . .\n.\n. . . . . . 2 .\n.", phase="chain_capture", only="4,0")
@@ -103,18 +114,26 @@ def test_rows_of_the_chain_capture_phase(move: str, phase: str) -> None:
     assert after(pos, move) == (phase, 1)
 
 
-# --- line_processing ----------------------------------------------------------------------------------------------------
+# --- line_processing ------------------------------------------------------------------------------
 
 
 def test_row_line_with_debt() -> None:
-    pos = play(position("a a a a", phase="line_processing", stacks={"7,7": "11"}), "L 0,0|1,0|2,0|3,0")
-    assert (pos.phase, field(pos, "pend"), legal(pos)) == ("line_processing", "line", {"E line 7,7"})
+    pos = play(
+        position("a a a a", phase="line_processing", stacks={"7,7": "11"}), "L 0,0|1,0|2,0|3,0"
+    )
+    assert (pos.phase, field(pos, "pend"), legal(pos)) == (
+        "line_processing",
+        "line",
+        {"E line 7,7"},
+    )
     pos = play(pos, "E line 7,7")
     assert (pos.phase, field(pos, "pend"), legal(pos)) == ("line_processing", "-", {"NL"})
     assert after(pos, "NL") == ("territory_processing", 1)
 
 
-@pytest.mark.parametrize("move", ["O 0,0|1,0|2,0|3,0|4,0 0,0|1,0|2,0|3,0", "O 0,0|1,0|2,0|3,0|4,0 *"])
+@pytest.mark.parametrize(
+    "move", ["O 0,0|1,0|2,0|3,0|4,0 0,0|1,0|2,0|3,0", "O 0,0|1,0|2,0|3,0|4,0 *"]
+)
 def test_row_line_without_debt_skips_nl(move: str) -> None:
     """Nobody of player 1 could pay: option 1 is waived, option 2 is free anyway."""
     pos = position("a a a a a", phase="line_processing", stacks={"7,7": "12"})
@@ -147,7 +166,7 @@ def test_open_line_debt_without_a_controlled_stack_is_ignored() -> None:
     assert legal(pos) == {"NL"}
 
 
-# --- territory_processing and forced_elimination ------------------------------------------------------------------------
+# --- territory_processing and forced_elimination --------------------------------------------------
 
 POCKETS = "2 a . . . . a 2\na . . . . . . a"
 
@@ -163,13 +182,19 @@ def test_rows_of_the_territory_phase_with_two_regions() -> None:
 
 
 def test_row_payment_of_the_last_region_ends_the_turn() -> None:
-    pos = position(". a\na .", phase="territory_processing", stacks={"4,7": "1", "4,5": "1", "7,7": "2"})
+    pos = position(
+        ". a\na .", phase="territory_processing", stacks={"4,7": "1", "4,5": "1", "7,7": "2"}
+    )
     assert after(play(pos, "T 0,0"), "E territory 4,7") == ("ring_placement", 2)
 
 
-@pytest.mark.parametrize(("act", "phase"), [(0, ("forced_elimination", 1)), (1, ("ring_placement", 2))])
+@pytest.mark.parametrize(
+    ("act", "phase"), [(0, ("forced_elimination", 1)), (1, ("ring_placement", 2))]
+)
 def test_rows_skip_and_no_territory(act: int, phase: tuple[str, int]) -> None:
-    region = position(BLOCKED + "\n.\n. . . . b\n. . . b . b\n. . . . b", phase="territory_processing", act=act)
+    region = position(
+        BLOCKED + "\n.\n. . . . b\n. . . b . b\n. . . . b", phase="territory_processing", act=act
+    )
     assert after(region, "ST") == phase
     none = position(BLOCKED, phase="territory_processing", act=act)
     assert after(none, "NT") == phase
@@ -185,7 +210,7 @@ def test_row_forced_elimination() -> None:
     assert after(pos, "F 0,0") == ("ring_placement", 2)
 
 
-# --- whole turns --------------------------------------------------------------------------------------------------------
+# --- whole turns ----------------------------------------------------------------------------------
 
 
 def test_21_16_turn_with_everything() -> None:
@@ -219,7 +244,9 @@ def test_21_16_turn_with_everything() -> None:
     assert (pos.phase, pos.current_player) == ("ring_placement", 2)
     assert (pos.eliminated, pos.territory, pos.hands) == ((4, 0), (19, 0), (0, 0))
     collapsed = {f"{x},{y}" for x in range(4) for y in range(4)} | {"4,0", "4,1", "4,2"}
-    assert_board(pos, stacks={"7,5": "221"}, markers={1: "3,5 5,5"}, collapsed={1: " ".join(collapsed)})
+    assert_board(
+        pos, stacks={"7,5": "221"}, markers={1: "3,5 5,5"}, collapsed={1: " ".join(collapsed)}
+    )
 
 
 @pytest.mark.parametrize(("board", "players"), CONFIGURATIONS)
@@ -233,7 +260,12 @@ def test_first_turn_on_every_configuration(board: str, players: int) -> None:
         phases.append(pos.phase)
         pos.play(move)
     assert phases == ["ring_placement", "movement", "line_processing", "territory_processing"]
-    assert (pos.phase, pos.current_player, field(pos, "act"), field(pos, "only")) == ("ring_placement", 2, "0", "-")
+    assert (pos.phase, pos.current_player, field(pos, "act"), field(pos, "only")) == (
+        "ring_placement",
+        2,
+        "0",
+        "-",
+    )
     assert_board(pos, stacks={to: "11"}, markers={1: start})
 
 
@@ -262,7 +294,9 @@ def test_plies_and_turn_starts_are_counted() -> None:
     """`lps_updated` is true exactly after a move that began a turn; swaps and first turns begin none."""
     pos = Position.start("square8", swap_rule=True)
     seen = []
-    for number, move in enumerate(("P 3,3 1", "M 3,3 3,4", "NL", "NT", "SW", "P 0,7 1", "M 0,7 0,6", "NL", "NT")):
+    for number, move in enumerate(
+        ("P 3,3 1", "M 3,3 3,4", "NL", "NT", "SW", "P 0,7 1", "M 0,7 0,6", "NL", "NT")
+    ):
         assert pos.ply == number
         pos.play(move)
         seen.append(pos.lps_updated)

@@ -1,15 +1,22 @@
-"""Games with search statistics that no search made: random moves, policies drawn from a seed."""
+"""Games with search statistics that no search made: random moves, and policies that can be learned."""
 
 from __future__ import annotations
 
 import random
 
-from ringrift.records.record import Analysis, GameMeta, GameRecord, PlyAnalysis, quantize
-from ringrift.records.record import AgentRef
+from ringrift.records.record import AgentRef, Analysis, GameMeta, GameRecord, PlyAnalysis, quantize
 from ringrift.records.verify import build_record
 from ringrift.rules import BoardSpec, Position
+from ringrift.rules import moves as mv
 
-AGENTS = AgentRef(spec="random", agent_hash="0" * 64)
+AGENT = AgentRef(spec="random", agent_hash="0" * 64)
+TASTE = {mv.PLACE: 1.0, mv.MOVE: 4.0, mv.CAPTURES: 30.0, mv.CONTINUE: 8.0}
+
+
+def taste(move: int) -> float:
+    """Weigh a move by its kind and, in placements, by the number of rings."""
+    kind = mv.kind_of(move)
+    return TASTE.get(kind, 2.0) * (3.0 ** mv.x_of(move) if kind == mv.PLACE else 1.0)
 
 
 def game(
@@ -21,7 +28,7 @@ def game(
     while not position.is_over and (max_plies is None or len(moves) < max_plies):
         legal = position.legal_packed().tolist()
         if len(legal) > 1:
-            weights = {m: rng.random() ** 4 for m in legal}
+            weights = {m: taste(m) for m in legal}
             root = [rng.uniform(-1, 1) for _ in range(spec.players)]
             mean = sum(root) / len(root)
             values = tuple(max(-1.0, min(1.0, v - mean)) for v in root)
@@ -42,7 +49,7 @@ def game(
     record = build_record(
         spec,
         seed,
-        [AGENTS] * spec.players,
+        [AGENT] * spec.players,
         moves,
         meta=GameMeta(purpose="selfplay", run="test", index=seed),
         max_plies=max_plies,

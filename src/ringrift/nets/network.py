@@ -247,10 +247,12 @@ def rank_values(players: int) -> Tensor:
 def seat_values(outputs: Outputs) -> Tensor:
     """Return the value of each relative seat, `[B, players]`, in [-1, 1] with sum 0.
 
-    Two players: 2 p - 1 and its negative. More: the expected rank value less its mean over seats.
+    Two players: 2 p - 1 and its negative. More: the expected rank value less its mean over seats,
+    scaled down where that leaves the range: the seats' ranks are predicted apart from each other.
     """
     if outputs.rank is None:
         return 2.0 * torch.softmax(outputs.win, 1) - 1.0
     ranks = torch.softmax(outputs.rank, 2)
     expected = ranks @ rank_values(ranks.shape[2]).to(ranks)
-    return expected - expected.mean(1, keepdim=True)
+    centred = expected - expected.mean(1, keepdim=True)
+    return centred / centred.abs().amax(1, keepdim=True).clamp(min=1.0)

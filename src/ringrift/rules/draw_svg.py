@@ -122,12 +122,9 @@ def _hexagon_layout(board: str, top: float) -> _Layout:
         labels.append((*centre(low - beyond, value), str(value)))
         labels.append((*centre(value, high + beyond), str(value)))
         labels.append((*centre(high + beyond, low - beyond), str(-low - high)))
-    for name, (x, y) in (
-        ("y", centre(-beyond, -radius)),
-        ("z", centre(beyond, -radius - beyond)),
-        ("x", centre(-radius, radius + beyond)),
-    ):
-        labels.append((x - 22, y, name))
+    (yx, yy), (zx, zy) = centre(-beyond, -radius), centre(radius + beyond, -radius - beyond)
+    xx, xy = centre(0, radius + beyond)
+    labels += [(yx - 22, yy, "y"), (zx + 20, zy, "z"), (xx + 20, xy, "x")]
     corner = side * 0.95
     angles = [math.radians(60 * i + 30) for i in range(6)]
     return _Layout(
