@@ -8,7 +8,15 @@ import sys
 import numpy as np
 import pytest
 
-from ringrift.nets.encoder import ENCODER, GLOBALS, PLANES, cell_places, encode_batch, encode_one, grid
+from ringrift.nets.encoder import (
+    ENCODER,
+    GLOBALS,
+    PLANES,
+    cell_places,
+    encode_batch,
+    encode_one,
+    grid,
+)
 from ringrift.rules import BOARDS, BoardSpec, Position
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import board_tables, geometry
@@ -175,7 +183,8 @@ def test_every_plane_varies_and_keeps_to_eighths(board):
     numbers = np.zeros((len(chosen), GLOBALS), np.float32)
     encode_batch(np.concatenate([p._states for p in chosen]), board_tables(spec), planes, numbers)
     assert (planes * 8 == np.round(planes * 8)).all()
-    assert planes.min() == 0 and planes.max() <= 2
+    assert planes.min() == 0
+    assert planes.max() <= 2
     variable = np.ptp(planes, axis=(0, 1, 2)) > 0
     dead = {ENCODER.planes[i] for i in np.flatnonzero(~variable)}
     assert dead <= {"mask"}  # which varies over cells on hex boards alone
@@ -194,8 +203,7 @@ def test_a_larger_grid_is_padding():
 
 
 DUMP = """
-import hashlib, sys
-sys.path.insert(0, {tests!r})
+import hashlib
 import numpy as np
 from ringrift.nets.encoder import GLOBALS, PLANES, encode_batch, grid
 from ringrift.rules import BoardSpec, Position
@@ -218,12 +226,16 @@ def test_compiled_and_plain_python_encode_the_same_bits():
         (board, players, [str(p) for p in positions(BoardSpec.create(board, players), 4)])
         for board, players in CONFIGS
     ]
-    script = DUMP.format(tests=os.path.dirname(__file__), cases=cases)
+    script = DUMP.format(cases=cases)
     outputs = []
     for plain in ("0", "1"):
         environment = {**os.environ, "NUMBA_DISABLE_JIT": plain}
         done = subprocess.run(
-            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         outputs.append(done.stdout.split())
     assert len(outputs[0]) == 4 * len(CONFIGS)

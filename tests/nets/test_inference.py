@@ -74,7 +74,8 @@ def test_results_are_copies_of_the_callers_own():
     logits, values = evaluator.evaluate(first[0], tables, *first[1:])
     kept = logits.copy(), values.copy()
     evaluator.evaluate(second[0], tables, *second[1:])
-    assert (logits == kept[0]).all() and (values == kept[1]).all()
+    assert (logits == kept[0]).all()
+    assert (values == kept[1]).all()
 
 
 def test_a_net_of_another_configuration_is_refused():

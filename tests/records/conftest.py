@@ -131,10 +131,11 @@ class Writer:
         )
         assert self.process.stdout.readline() == "ready\n"
 
-    def kill(self):
-        """SIGKILL; return the numbers it had printed."""
+    def kill(self, *, after_lines=0):
+        """SIGKILL, once it has printed so many numbers; return all that it had printed."""
+        seen = [self.process.stdout.readline() for _ in range(after_lines)]
         self.process.kill()
-        return self.rest()
+        return [int(line) for line in seen if line] + self.rest()
 
     def rest(self):
         lines = self.process.stdout.read().splitlines()

@@ -7,7 +7,7 @@ game (journal) or batch (store) that the writer was told is safe.
 import sys
 from pathlib import Path
 
-from ringrift.records import GameStore, Journal
+from ringrift.records import GameStore, Journal, verify
 from ringrift.records import store as store_module
 
 
@@ -24,6 +24,7 @@ def write_journal(path: Path, games: Path) -> None:
 def write_store(path: Path, games: Path) -> None:
     store_module.COMMIT_EVERY = 5
     items = list(Journal.read(games))
+    verify(*items[0])  # compiled code is loaded before the clock starts
     with GameStore.open(path, writer=True) as store:
         print("ready", flush=True)
         for first in range(0, len(items), 10):

@@ -21,8 +21,10 @@ def check(position, size):
     """Check the legal set of a position; return the kinds of move it held."""
     legal = position.legal_packed()
     first, second = entries(position._states, board_tables(position.spec), legal)
-    assert first.min() >= 0 and first.max() < size
-    assert second.min() >= -1 and second.max() < size
+    assert first.min() >= 0
+    assert first.max() < size
+    assert second.min() >= -1
+    assert second.max() < size
     pairs = np.unique(np.stack((first, second)), axis=1)
     assert pairs.shape[1] == len(legal), [m.text for m in position.legal_moves()]
     return {int(k) for k in legal & mv.KIND_MASK}

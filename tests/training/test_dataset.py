@@ -84,7 +84,8 @@ def test_targets_are_seen_from_the_mover():
             assert samples.win[i] == pytest.approx([win, 1 - win], abs=1e-6)
             assert samples.rank[i, 0].tolist() == ([1, 0] if z else [0, 1])
             i += 1
-    assert (samples.value_weight == 1).all() and (samples.policy_weight == 1).all()
+    assert (samples.value_weight == 1).all()
+    assert (samples.policy_weight == 1).all()
 
 
 def test_targets_of_four_players_keep_the_seats():
@@ -117,7 +118,8 @@ def test_cheap_unchosen_and_unfinished_have_no_weight():
     expected = [p.kind == "full" and k >= 5 for k, p in enumerate(analysis.plies)]
     assert samples.policy_weight.tolist() == [float(e) for e in expected]
     cut = build_samples([game(SPEC, 4, max_plies=30)], SPEC)
-    assert (cut.value_weight == 0).all() and (cut.policy_weight == 1).all()
+    assert (cut.value_weight == 0).all()
+    assert (cut.policy_weight == 1).all()
 
 
 @pytest.mark.parametrize(("board", "players"), [("square8", 2), ("hex8", 2), ("hexagonal", 3)])
@@ -180,7 +182,8 @@ def test_windows_are_the_newest_games_of_the_split(tmp_path):
         train = window(store, SPEC, split="train")
         val = window(store, SPEC, split="val")
         seen = [r.id for r, _ in train] + [r.id for r, _ in val]
-        assert len(set(seen)) == len(seen) and set(seen) <= everything
+        assert len(set(seen)) == len(seen)
+        assert set(seen) <= everything
         order = [r.id for _, r, _ in store.records(SPEC.config, split="train")]
         assert [r.id for r, _ in train] == order
         assert [r.id for r, _ in window(store, SPEC, games=5)] == order[-5:]

@@ -10,7 +10,8 @@ from ringrift.rules import moves as mv
 from ringrift.rules.geometry import board_tables, geometry
 from ringrift.rules.layout import SCRATCH, zeros
 from ringrift.training import symmetry
-from ringrift.training.symmetry import move_images, symmetries
+from ringrift.training.images import move_images
+from ringrift.training.symmetry import symmetries
 
 COUNTS = {"square8": 8, "square19": 8, "hex8": 4, "hexagonal": 12}
 
@@ -111,7 +112,9 @@ def test_symmetries_map_legal_sets_and_successors_exactly(board, players):
 
 def test_options_of_long_lines_are_mapped():
     rows = " ".join(f"{i},{i}:1" for i in range(1, 7)) + " 3,4:1 3,5:1 3,6:1"
-    marks = " ".join(sorted(rows.split(), key=lambda e: tuple(map(int, e.split(":")[0].split(",")))))
+    marks = " ".join(
+        sorted(rows.split(), key=lambda e: tuple(map(int, e.split(":")[0].split(","))))
+    )
     text = (
         "ph=line_processing;cur=1;only=-;pend=-;act=1;rec=0;st=active;win=0;hand=3,3;elim=0,0;"
         f"terr=0,0;S=0,7:11;M={marks};C="

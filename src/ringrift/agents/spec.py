@@ -39,8 +39,8 @@ class Key:
             return "one of " + ", ".join(self.choices)
         word = "whole number" if self.type is int else "number"
         if self.high == math.inf:
-            return f"a {word} of at least {self.low:g}"
-        return f"a {word} from {self.low:g} to {self.high:g}"
+            return f"a {word} of at least {_write(float(self.low))}"
+        return f"a {word} from {_write(float(self.low))} to {_write(float(self.high))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ def run_child(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(
-        target=_main, args=(theirs, function, arguments, threads), name=what, daemon=True
+        target=_main, args=(theirs, function, arguments), name=what, daemon=True
     )
     with _threads_of_children(threads):
         process.start()
@@ -59,25 +59,33 @@ def run_child(
         while True:
             if stop():
                 raise ChildStopped
-            if not ours.poll(POLL_S):
-                if process.is_alive() or ours.poll():
-                    continue
-                raise EOFError
-            kind, value = ours.recv()
-            if kind == "report":
-                on_report(value)
-            elif kind == "result":
+            message = _next(ours, process, what)
+            if message is None:
+                continue
+            kind, value = message
+            if kind == "result":
                 return value
-            else:
+            if kind == "error":
                 raise value
-    except EOFError:
-        process.join(STOP_WAIT_S)
-        raise ChildFailed(
-            f"{what}: the process died without a result (exit code {process.exitcode})"
-        ) from None
+            on_report(value)
     finally:
         ours.close()
         _end(process)
+
+
+def _next(pipe: Connection, process: Any, what: str) -> tuple[str, Any] | None:
+    """Return the child's next message, `None` if there is none yet; raises when it died."""
+    try:
+        if pipe.poll(POLL_S) or (not process.is_alive() and pipe.poll()):
+            message: tuple[str, Any] = pipe.recv()
+            return message
+    except EOFError:
+        pass
+    else:
+        if process.is_alive():
+            return None
+    process.join(STOP_WAIT_S)
+    raise ChildFailed(f"{what}: the process died without a result (exit code {process.exitcode})")
 
 
 def _end(process: Any) -> None:
@@ -112,13 +120,10 @@ class _threads_of_children:  # noqa: N801 - reads as a statement
                 os.environ[name] = value
 
 
-def _main(
-    pipe: Connection, function: Callable[..., Any], arguments: dict[str, Any], threads: int
-) -> None:
+def _main(pipe: Connection, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
-    del threads
     try:
         result = function(lambda report: pipe.send(("report", report)), **arguments)
         pipe.send(("result", result))

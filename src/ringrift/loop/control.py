@@ -30,6 +30,7 @@ from ringrift.loop.report import (
     exam_report,
     generation_report,
 )
+from ringrift.loop.resources import cpu_seconds
 from ringrift.loop.runs import (
     REPORT,
     Clock,
@@ -211,13 +212,19 @@ class Control:
                 raise Stopped
             cycle = None if stage in ("exam", "report", "unborn") else facts.generation
             self.event("stage_started", cycle, stage=stage, reason=reason)
-            clock = Clock()
+            clock, before_s = Clock(), cpu_seconds()
             try:
                 getattr(self, f"do_{stage}")(facts)
             except ChildStopped:
                 raise Stopped from None
             finally:
-                self.event("stage_ended", cycle, stage=stage, seconds=clock.seconds)
+                self.event(
+                    "stage_ended",
+                    cycle,
+                    stage=stage,
+                    seconds=clock.seconds,
+                    cpu_seconds=round(cpu_seconds() - before_s, 2),
+                )
             if stage == "decide":
                 self.finish_generation(facts.generation)
             if self.stop():
@@ -337,15 +344,17 @@ class Control:
     def parent(self, facts: Facts) -> str:
         """Return the model that a training starts from: the newest candidate, promoted or not.
 
-        Three rejections in a row return to the champion.
+        Every third rejection in a row returns to the champion.
         """
         assert facts.champion is not None
         chain = self.chain()
-        last = chain.decisions[-REJECTIONS_BEFORE_RETURN:]
-        hopeless = len(last) == REJECTIONS_BEFORE_RETURN and all(
-            decision.kind == "rejected" for decision in last
-        )
-        newest = last[-1]
+        rejections = 0
+        for decision in reversed(chain.decisions):
+            if decision.kind != "rejected":
+                break
+            rejections += 1
+        newest = chain.decisions[-1]
+        hopeless = rejections > 0 and rejections % REJECTIONS_BEFORE_RETURN == 0
         if hopeless or newest.kind == "rolled_back":
             return facts.champion
         if not has_model(self.paths.model_objects, newest.candidate):

@@ -129,9 +129,7 @@ class Encoder:
         return {"id": self.id, "hash": self.hash}
 
 
-ENCODER = Encoder(
-    id="planes1-basic", version=1, planes=_plane_names(), globals=_global_names()
-)
+ENCODER = Encoder(id="planes1-basic", version=1, planes=_plane_names(), globals=_global_names())
 
 
 def grid(board: str) -> tuple[int, int]:

@@ -13,11 +13,10 @@ import torch
 
 from ringrift.core.errors import UsageError
 from ringrift.nets.encoder import GLOBALS, PLANES, cell_places, encode_batch, grid
+from ringrift.nets.gather import gather_logits, turn_values
 from ringrift.nets.network import Net, seat_values
 from ringrift.rules import layout as lay
-from ringrift.rules.jitconf import rule
-from ringrift.rules.layout import CUR, PLAYERS, N
-from ringrift.rules.policy import policy_entries
+from ringrift.rules.jitconf import COMPILED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,47 +32,6 @@ takes other kernels, whose sums differ in the last bit; from four on each row's 
 whatever batch it stands (tested), so the size of a batch never changes a decision."""
 
 
-@rule
-def table_value(entry, i, cells, places, planes, scalars):
-    """Return one entry of the policy table of position `i`; see `gather_logits` for the arrays."""
-    plane = entry // cells
-    cell = entry - plane * cells
-    if plane < planes.shape[2]:
-        return planes[i, places[cell], plane]
-    return scalars[i, cell]
-
-
-@rule
-def gather_logits(states, first, boards, moves, offsets, places, planes, scalars, logits):
-    """Fill `logits` (float32[total]) for the moves of positions `first`, `first + 1`, ...
-
-    `planes`: `float32[n, H * W, P]` and `scalars`: `float32[n, 9]` hold n positions from `first` on;
-    `offsets` (int32) delimits the moves of each position; `places` maps cells to the grid.
-    """
-    b = boards[0]
-    cells = int(b.par[N])
-    players = int(b.par[PLAYERS])
-    for i in range(planes.shape[0]):
-        s = states[first + i]
-        mover = int(s.misc[CUR])
-        for j in range(offsets[first + i], offsets[first + i + 1]):
-            e1, e2 = policy_entries(b, int(moves[j]), mover, players)
-            v = table_value(e1, i, cells, places, planes, scalars)
-            if e2 >= 0:
-                v += table_value(e2, i, cells, places, planes, scalars)
-            logits[j] = v
-
-
-@rule
-def turn_values(states, first, boards, relative, values):
-    """Write values per seat (float32[n, players]) from values per relative seat."""
-    players = int(boards[0].par[PLAYERS])
-    for i in range(relative.shape[0]):
-        mover = int(states[first + i].misc[CUR])
-        for r in range(players):
-            values[first + i, (mover - 1 + r) % players] = relative[i, r]
-
-
 class NetEvaluator:
     """Evaluates batches of positions with one net, for one specification.
 
@@ -84,7 +42,9 @@ class NetEvaluator:
     def __init__(self, net: Net, spec: BoardSpec, *, chunk: int = CHUNK) -> None:
         shape = net.architecture
         if (shape.board, shape.players) != (spec.board, spec.players):
-            raise UsageError(f"a net of {shape.board}_{shape.players}p cannot evaluate {spec.config}")
+            raise UsageError(
+                f"a net of {shape.board}_{shape.players}p cannot evaluate {spec.config}"
+            )
         self.net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.players = spec.players
         self.chunk = max(chunk, LEAST_ROWS)
@@ -114,7 +74,14 @@ class NetEvaluator:
         with torch.inference_mode():
             for first in range(0, n, self.chunk):
                 self._evaluate_chunk(
-                    states, boards, moves, offsets, first, min(self.chunk, n - first), logits, values
+                    states,
+                    boards,
+                    moves,
+                    offsets,
+                    first,
+                    min(self.chunk, n - first),
+                    logits,
+                    values,
                 )
         return logits, values
 
@@ -130,7 +97,7 @@ class NetEvaluator:
         values: NDArray[np.float32],
     ) -> None:
         view, board_view = states, boards
-        if not lay.COMPILED:
+        if not COMPILED:
             view, board_view = lay.view(states), lay.view(boards)
         encode_batch(view[first : first + size], board_view, self._planes, self._numbers)
         rows = max(size, LEAST_ROWS)

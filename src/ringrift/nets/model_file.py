@@ -394,4 +394,3 @@ def _check_probe(net: Net, spec: BoardSpec, card: dict[str, Any], ref: str) -> N
     )
     if not math.isfinite(worst) or worst > PROBE_TOLERANCE:
         raise ModelError("probe_mismatch", ref, f"outputs differ from the card's by {worst:.2g}")
-

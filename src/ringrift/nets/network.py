@@ -163,7 +163,8 @@ class Block(nn.Module):
         y = self.conv1(h)
         if self.pool is not None and self.bias is not None:
             y = y + self.bias(self.pool(h))[:, :, None, None]
-        return x + self.conv2(rectify(self.norm2(y, mask), mask))
+        branch: Tensor = self.conv2(rectify(self.norm2(y, mask), mask))
+        return x + branch
 
 
 def rectify(x: Tensor, mask: Tensor | None) -> Tensor:

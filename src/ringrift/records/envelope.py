@@ -56,6 +56,8 @@ def seal(kind: str, identity: str, body: bytes) -> bytes:
 
 def unseal(data: bytes, kind: str) -> tuple[str, bytes]:
     """Return id and body; raises `VerificationError` for altered, cut or foreign bytes."""
+    if not isinstance(data, bytes):  # what a damaged database hands out
+        raise refuse("record", data, "bytes")
     sealed = decode(data, _Sealed)
     if sealed.format != kind:
         raise refuse("format", sealed.format, kind)

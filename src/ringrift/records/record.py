@@ -411,9 +411,14 @@ def _check_ply(name: str, ply: PlyAnalysis, players: int) -> None:
     if ply.prior_kl is not None and not 0 <= ply.prior_kl < 1e6:
         raise refuse(f"{name}.prior_kl", ply.prior_kl, "a number >= 0, or null")
     for field_name, least in (("policy", 1), ("visits", 0)):
-        for move, count in (getattr(ply, field_name) or {}).items():
-            if not 0 <= move < MOVE_LIMIT or not least <= count < 1 << 31:
-                raise refuse(f"{name}.{field_name}", (move, count), "moves and positive counts")
+        counts = getattr(ply, field_name)
+        if counts and not (
+            min(counts) >= 0
+            and max(counts) < MOVE_LIMIT
+            and min(counts.values()) >= least
+            and max(counts.values()) < 1 << 31
+        ):
+            raise refuse(f"{name}.{field_name}", counts, "packed moves with positive counts")
     total = sum(ply.policy.values())
     if total != POLICY_TOTAL:
         expected = f"numbers that sum to {POLICY_TOTAL}"

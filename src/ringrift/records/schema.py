@@ -163,5 +163,5 @@ def readable(path: Path) -> Iterator[None]:
                 f"the game store cannot be written now: {error}", where=str(path)
             ) from error
         raise DataError(f"the game store cannot be used: {error}", where=str(path)) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # damaged names do not decode
         raise DataError(f"the game store is damaged: {error}", where=str(path)) from error

@@ -112,9 +112,9 @@ class GameStore:
             if writer:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(lock(lock_path(path), what="game store"))
-            connection = open_sqlite(path, readonly=not writer)
-            stack.callback(connection.close)
             with readable(path):
+                connection = open_sqlite(path, readonly=not writer)
+                stack.callback(connection.close)
                 prepare(connection, path, writer=writer)
                 store = cls(path, connection, stack, writer=writer)
             store._closing = stack.pop_all()

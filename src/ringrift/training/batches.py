@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from ringrift.nets.encoder import STEPS
-from ringrift.rules.jitconf import rule
+from ringrift.rules.policy import policy_layout
+from ringrift.training.replay import pad_moves
 from ringrift.training.symmetry import symmetries
 
 if TYPE_CHECKING:
@@ -42,21 +43,6 @@ class Batch(NamedTuple):
     rank: Tensor
     policy_weight: Tensor
     value_weight: Tensor
-
-
-@rule
-def pad_moves(chosen, maps, offsets, first, second, probabilities, last, out1, out2, target, legal):
-    """Lay the legal moves of samples `chosen` out in rows; unused places point at index `last`."""
-    for i in range(len(chosen)):
-        at = offsets[chosen[i]]
-        n = offsets[chosen[i] + 1] - at
-        k = maps[i]
-        for j in range(out1.shape[1]):
-            used = j < n
-            legal[i, j] = used
-            out1[i, j] = first[k, at + j] if used else last
-            out2[i, j] = second[at + j] if used and second[at + j] >= 0 else last
-            target[i, j] = probabilities[at + j] if used else 0.0
 
 
 class Feed:
@@ -124,10 +110,8 @@ class Feed:
 
 def table_size(samples: Samples) -> int:
     """Return the number of entries of the net's policy table, padding cells of the grid included."""
-    from ringrift.rules.policy import policy_layout
-
     layout = policy_layout(samples.spec.board)
-    area = samples.planes.shape[1] * samples.planes.shape[2]
+    area = int(samples.planes.shape[1] * samples.planes.shape[2])
     return area * len(layout.planes) + len(layout.scalars)
 
 

@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ringrift.core.errors import NegativeResult, RefusedError
-from ringrift.nets.encoder import ENCODER, GLOBALS, PLANES, STEPS, cell_places, encode, grid
+from ringrift.nets.encoder import ENCODER, GLOBALS, PLANES, cell_places, grid
 from ringrift.rules import Position
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import board_tables
-from ringrift.rules.jitconf import rule
-from ringrift.rules.layout import CUR, PLAYERS, N
-from ringrift.rules.legal import legal
-from ringrift.rules.moves import RECOVER, kind_of
-from ringrift.rules.policy import policy_entries, policy_layout
-from ringrift.rules.turn import apply
-from ringrift.training.symmetry import move_image, tables
+from ringrift.rules.policy import policy_layout
+from ringrift.training.replay import count_legal, fill_samples
+from ringrift.training.symmetry import symmetries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +44,7 @@ class Samples:
 
     `planes`: `uint8[N, H, W, PLANES]`, eighths; `numbers`: `float32[N, GLOBALS]`.
     `offsets`: `int64[N + 1]` delimits the legal moves; `first`: `int32[S, T]` and `second`:
-    `int32[T]` (-1 none) index the policy table (`table_index`); `probabilities`: `float32[T]`.
+    `int32[T]` (-1 none) index the policy table (`replay.table_index`); `probabilities`: `float32[T]`.
     `symmetric`: `bool[N]`, false where only the identity is exact.
     `win`: `float32[N, n]`, the share of the win target; `rank`: `float32[N, n, n]`, the share of
     each rank per seat. `policy_weight`, `value_weight`: `float32[N]`.
@@ -84,133 +80,6 @@ class Samples:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-@rule
-def table_index(entry, cells, places, planes, area):
-    """Turn a policy entry into an index of the net's table: grid place by plane, then scalars."""
-    plane = entry // cells
-    cell = entry - plane * cells
-    if plane < planes:
-        return places[cell] * planes + plane
-    return area * planes + cell
-
-
-@rule
-def count_legal(states, boards, scratch, moves, plies, buffer, counts):
-    """Replay `moves` in position 0; store the size of the legal set at each of `plies`."""
-    s = states[0]
-    b = boards[0]
-    w = scratch[0]
-    j = 0
-    for ply in range(plies[-1] + 1):
-        if ply == plies[j]:
-            counts[j] = legal(s, b, w, buffer)
-            j += 1
-        apply(s, b, w, moves[ply])
-
-
-@rule
-def place_policy(buffer, n, keys, counts, start, stop, probabilities, at):
-    """Spread the counts of `keys[start:stop]` over the legal moves; return how many were found."""
-    found = 0
-    total = 0.0
-    for k in range(start, stop):
-        total += counts[k]
-    for i in range(n):
-        probabilities[at + i] = 0.0
-        for k in range(start, stop):
-            if buffer[i] == keys[k]:
-                probabilities[at + i] = counts[k] / total
-                found += 1
-                break
-    return found
-
-
-@rule
-def fill_entries(
-    s, b, w, buffer, n, places, width, area, cell_maps, axis_maps, turned, at, first, second
-):
-    """Write the table indices of the legal moves for all symmetries; tell whether these are exact."""
-    cells = int(b.par[N])
-    players = int(b.par[PLAYERS])
-    mover = int(s.misc[CUR])
-    exact = True
-    for i in range(n):
-        m = int(buffer[i])
-        if kind_of(m) == RECOVER:
-            exact = False
-        e1, e2 = policy_entries(b, m, mover, players)
-        first[0, at + i] = table_index(e1, cells, places, width, area)
-        second[at + i] = -1 if e2 < 0 else table_index(e2, cells, places, width, area)
-    if exact:
-        for k in range(1, cell_maps.shape[0]):
-            for i in range(n):
-                m = move_image(s, b, w, int(buffer[i]), cell_maps[k], axis_maps[k], turned[k])
-                e1, _ = policy_entries(b, m, mover, players)
-                first[k, at + i] = table_index(e1, cells, places, width, area)
-    return exact
-
-
-@rule
-def fill_samples(
-    states,
-    boards,
-    scratch,
-    moves,
-    plies,
-    buffer,
-    keys,
-    counts,
-    key_offsets,
-    places,
-    width,
-    cell_maps,
-    axis_maps,
-    turned,
-    scene,
-    offsets,
-    start,
-    planes,
-    numbers,
-    first,
-    second,
-    probabilities,
-    symmetric,
-    movers,
-):
-    """Replay one game and write the samples of its `plies` from index `start` on.
-
-    Returns -1, or the ply whose search named a move that is not legal there. `scene` is a
-    float32[H, W, PLANES] buffer; the others are the arrays of `Samples` and `symmetry.tables`.
-    """
-    s = states[0]
-    b = boards[0]
-    w = scratch[0]
-    area = scene.shape[0] * scene.shape[1]
-    j = 0
-    for ply in range(plies[-1] + 1):
-        if ply == plies[j]:
-            at = offsets[start + j]
-            n = legal(s, b, w, buffer)
-            found = place_policy(
-                buffer, n, keys, counts, key_offsets[j], key_offsets[j + 1], probabilities, at
-            )
-            if found != key_offsets[j + 1] - key_offsets[j]:
-                return ply
-            encode(s, b, int(s.misc[CUR]), scene, numbers[start + j])
-            out = planes[start + j]
-            for y in range(scene.shape[0]):
-                for x in range(scene.shape[1]):
-                    for c in range(scene.shape[2]):
-                        out[y, x, c] = int(scene[y, x, c] * STEPS)
-            symmetric[start + j] = fill_entries(
-                s, b, w, buffer, n, places, width, area, cell_maps, axis_maps, turned, at, first, second
-            )
-            movers[start + j] = s.misc[CUR]
-            j += 1
-        apply(s, b, w, moves[ply])
-    return -1
-
-
 def window(
     store: GameStore,
     spec: BoardSpec,
@@ -228,7 +97,12 @@ def window(
     """
     kept: list[Game] = []
     for seq, record, analysis in store.records(
-        spec.config, purpose="selfplay", run=run, after_seq=after_seq, split=split, newest_first=True
+        spec.config,
+        purpose="selfplay",
+        run=run,
+        after_seq=after_seq,
+        split=split,
+        newest_first=True,
     ):
         if games is not None and len(kept) == games:
             break
@@ -271,10 +145,8 @@ class _Builder:
         self.buffer = np.zeros(spec.max_moves, np.int64)
 
     def _start(self, record: GameRecord) -> Any:
-        if record.start is None:
-            position = Position.of(self.spec)
-        else:
-            position = Position.parse(record.start, spec=self.spec)
+        spec, start = self.spec, record.start
+        position = Position.of(spec) if start is None else Position.parse(start, spec=spec)
         return lay.view(position._states)  # noqa: SLF001 (the compiled form)
 
     def build(self, q_mix: float) -> Samples:
@@ -282,10 +154,11 @@ class _Builder:
         total = sum(len(a.plies) for _, a in self.games)
         offsets = self._offsets(total)
         height, width = grid(spec.board)
-        maps = tables(spec.board, augment=self.augment)
+        s = symmetries(spec.board)
+        used = len(s) if self.augment else 1
         planes = np.zeros((total, height, width, PLANES), np.uint8)
         numbers = np.zeros((total, GLOBALS), np.float32)
-        first = np.zeros((len(maps[0]), offsets[-1]), np.int32)
+        first = np.zeros((used, offsets[-1]), np.int32)
         second = np.zeros(offsets[-1], np.int32)
         probabilities = np.zeros(offsets[-1], np.float32)
         symmetric = np.zeros(total, np.bool_)
@@ -313,7 +186,9 @@ class _Builder:
                 key_offsets,
                 places,
                 table_width,
-                *maps,
+                s.cells[:used],
+                s.axes[:used],
+                s.reversed[:used],
                 scene,
                 offsets,
                 at,

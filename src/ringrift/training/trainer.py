@@ -143,14 +143,19 @@ def train(
     split of the same range. Raises `NegativeResult` without samples, `ModelError` for an unfit
     parent, `TrainingDiverged`.
     """
-    bounds = {"after_seq": after_seq, "up_to_seq": up_to_seq, "run": run}
-    samples = build_samples(
-        window(store, spec, split="train", games=games, **bounds),
-        spec,
-        q_mix=options.q_mix,
-        augment=options.augment,
+    played, held = (
+        window(
+            store,
+            spec,
+            split=split,
+            games=games,
+            after_seq=after_seq,
+            up_to_seq=up_to_seq,
+            run=run,
+        )
+        for split in ("train", "val")
     )
-    held = window(store, spec, split="val", games=games, **bounds)
+    samples = build_samples(played, spec, q_mix=options.q_mix, augment=options.augment)
     validation = build_samples(held, spec, q_mix=options.q_mix, augment=False) if held else None
     loaded = None if parent is None else load_model(parent, spec)
     net = _start_net(loaded, spec, size, options.seed)
@@ -319,7 +324,7 @@ class Session:
         if not math.isfinite(objective.item()):
             raise TrainingDiverged(self.step, "the loss")
         self.optimizer.zero_grad(set_to_none=True)
-        objective.backward()  # type: ignore[no-untyped-call]
+        objective.backward()
         norm = clip(self.net, o.grad_clip)
         if not math.isfinite(norm):
             raise TrainingDiverged(self.step, "the gradient")
@@ -331,7 +336,7 @@ class Session:
     def _update_average(self) -> None:
         decay = min(self.options.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            torch._foreach_lerp_(self._average, self._state, 1.0 - decay)  # noqa: SLF001
+            torch._foreach_lerp_(self._average, self._state, 1.0 - decay)
 
     def adopt_average(self) -> None:
         """Put the averaged weights into the net."""
