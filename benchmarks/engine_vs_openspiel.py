@@ -345,11 +345,14 @@ def table_lines(report: dict[str, Any]) -> Iterator[str]:
 
 
 def chosen_pairs(words: str) -> list[tuple[str, str]]:
-    """Return the pairs of which one name contains one of the comma-separated words."""
-    wanted = [word.strip() for word in words.split(",") if word.strip()]
-    found = [
-        pair for pair in PAIRS if words == "all" or any(w in name for w in wanted for name in pair)
-    ]
+    """Return the pairs that a comma list names: a game, a configuration, a board, or players as `3p`."""
+    wanted = {word.strip() for word in words.split(",")}
+
+    def named(pair: tuple[str, str]) -> bool:
+        ours, theirs = pair
+        return bool(wanted & {"all", ours, *ours.split("_"), theirs, theirs.partition("(")[0]})
+
+    found = [pair for pair in PAIRS if named(pair)]
     if not found:
         names = ", ".join(dict.fromkeys(name for pair in PAIRS for name in pair))
         raise ValueError(f"--pairs {words!r} names none of {names}")
@@ -385,7 +388,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--pairs",
         default="all",
         metavar="LIST",
-        help="parts of names, e.g. othello,go,3p (default: all)",
+        help="games, configurations, boards or players, e.g. othello,square19,3p (default: all)",
     )
     parser.add_argument("--core", type=int, help="core to run on (default: the last one allowed)")
     parser.add_argument("--seed", type=int, default=42)

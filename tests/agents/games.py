@@ -15,7 +15,9 @@ from ringrift.rules import layout as lay
 compiled = numba.njit(error_model="numpy")
 """Compiles a test's own kernel without the cache, which would not see it change."""
 
-CONFIGURATIONS = [(board, n) for board in ("square8", "hex8", "square19", "hexagonal") for n in (2, 3, 4)]
+CONFIGURATIONS = [
+    (board, n) for board in ("square8", "hex8", "square19", "hexagonal") for n in (2, 3, 4)
+]
 SMALL = [("square8", 2), ("hex8", 2), ("square8", 3), ("hex8", 4)]
 
 

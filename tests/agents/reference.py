@@ -29,7 +29,9 @@ class Node:
         return self.position.current_player - 1
 
     def counts(self) -> list[int]:
-        return [self.children[a].visits if a in self.children else 0 for a in range(len(self.moves))]
+        return [
+            self.children[a].visits if a in self.children else 0 for a in range(len(self.moves))
+        ]
 
     def q(self, action: int) -> float:
         child = self.children[action]
@@ -92,7 +94,9 @@ class Search:
         logits, values = self.evaluator.evaluate(
             position._states, board_tables(position.spec), moves, offsets
         )
-        return Node(position, [float(v) for v in values[0]], moves.tolist(), [float(x) for x in logits])
+        return Node(
+            position, [float(v) for v in values[0]], moves.tolist(), [float(x) for x in logits]
+        )
 
     def sigma(self, node: Node) -> list[float]:
         scale = (self.c_visit + max(node.counts())) * self.c_scale
@@ -146,4 +150,6 @@ class Search:
     def back_up(path: list[Node], value: list[float]) -> None:
         for node in path:
             node.visits += 1
-            node.total = [a + b for a, b in zip(node.total or [0.0] * len(value), value, strict=True)]
+            node.total = [
+                a + b for a, b in zip(node.total or [0.0] * len(value), value, strict=True)
+            ]

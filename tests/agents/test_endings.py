@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from ringrift.rules.layout import CUR, OVER, PHASE, WINNER
 from ringrift.rules.legal import legal
 from ringrift.rules.turn import apply
 
-from .games import compiled, batch_of, random_game
+from .games import batch_of, compiled, random_game
 
 
 @compiled
@@ -62,7 +62,7 @@ def winning(states, boards, scratch, one, two, work, wins):
     return first
 
 
-@lru_cache(maxsize=None)
+@cache
 def endings(board: str, players: int, count: int) -> tuple[tuple[Position, frozenset[int]], ...]:
     """Positions in which at most a third of the moves, and at least one, win within two choices."""
     spec = BoardSpec.create(board, players)
@@ -72,8 +72,8 @@ def endings(board: str, players: int, count: int) -> tuple[tuple[Position, froze
     seed = 0
     while len(found) < count:
         seed += 1
-        for position in random_game(spec, seed)[-12:-1]:
-            if not 3 <= len(position.legal_packed()) <= 60:
+        for position in random_game(spec, seed)[-16:-1]:
+            if not 3 <= len(position.legal_packed()) <= 12:
                 continue
             wins = np.zeros(spec.max_moves, bool)
             n = winning(position._states, board_tables(spec), scratch(), one, two, work, wins)
@@ -86,7 +86,7 @@ def endings(board: str, players: int, count: int) -> tuple[tuple[Position, froze
 def test_the_winning_move_is_found(board: str, players: int) -> None:
     """An evaluator that knows nothing, so that only finished games tell the moves apart.
 
-    A few of the other moves win as well, one choice later, and count as wrong here.
+    Another move that wins as well, but later, counts as wrong here.
     """
     cases = endings(board, players, 200)
     spec = cases[0][0].spec
@@ -96,6 +96,6 @@ def test_the_winning_move_is_found(board: str, players: int) -> None:
     )
     found = player.choose(batch_of([p for p, _ in cases]), Budget(), Rngs())
     right = [d.move in wins for d, (_, wins) in zip(found, cases, strict=True)]
-    assert np.mean(right) >= 0.97
+    assert np.mean(right) >= 0.99
     seats = [p.current_player - 1 for p, _ in cases]
     assert np.mean([d.value[s] for d, s in zip(found, seats, strict=True)]) > 0.5

@@ -40,7 +40,9 @@ def gumbel_noise(position: Position, seed: int, scale: float) -> list[float]:
     return [-math.log(-math.log(rng.uniform(seed, ply, seat, j))) * scale for j in range(count)]
 
 
-@pytest.mark.parametrize(("considered", "sims"), [(1, 5), (2, 9), (16, 16), (16, 50), (5, 33), (7, 3), (13, 200)])
+@pytest.mark.parametrize(
+    ("considered", "sims"), [(1, 5), (2, 9), (16, 16), (16, 50), (5, 33), (7, 3), (13, 200)]
+)
 def test_the_plan_of_sequential_halving_is_that_of_mctx(considered: int, sims: int) -> None:
     assert tree.halving(considered, sims).tolist() == considered_sequence(considered, sims)
 
@@ -85,15 +87,25 @@ def test_a_decision_does_not_depend_on_its_batch(board: str, players: int) -> No
     player = agent(spec, evaluator, sims=24, m=8)
 
     def timeless(decisions: list[Decision]) -> list[tuple[Any, ...]]:
-        return [(d.move, d.policy, d.value, d.raw_value, d.visits, d.pv, d.depth, d.nodes) for d in decisions]
+        return [
+            (d.move, d.policy, d.value, d.raw_value, d.visits, d.pv, d.depth, d.nodes)
+            for d in decisions
+        ]
 
     together = timeless(player.choose(batch_of(positions), Budget(), Rngs()))
-    alone = [timeless(search(spec, batch_of([p], [i]), evaluator, sims=24, m=8))[0] for i, p in enumerate(positions)]
+    alone = [
+        timeless(search(spec, batch_of([p], [i]), evaluator, sims=24, m=8))[0]
+        for i, p in enumerate(positions)
+    ]
     order = np.random.default_rng(0).permutation(64).tolist()
-    shuffled = timeless(player.choose(batch_of([positions[i] for i in order], order), Budget(), Rngs()))
+    shuffled = timeless(
+        player.choose(batch_of([positions[i] for i in order], order), Budget(), Rngs())
+    )
     assert together == alone
     assert [together[i] for i in order] == shuffled
-    assert timeless(player.choose(batch_of(positions), Budget(), Rngs())) == together  # arrays reused
+    assert (
+        timeless(player.choose(batch_of(positions), Budget(), Rngs())) == together
+    )  # arrays reused
 
 
 @pytest.mark.parametrize(("board", "players"), [("square8", 2), ("hex8", 3), ("square19", 4)])

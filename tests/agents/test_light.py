@@ -12,7 +12,7 @@ from ringrift.rules import BoardSpec, Position
 from ringrift.rules.geometry import board_tables
 from ringrift.rules.position import board_view
 
-from .games import compiled, CONFIGURATIONS, choices, random_game
+from .games import CONFIGURATIONS, choices, compiled, random_game
 
 
 @compiled
@@ -85,7 +85,9 @@ def test_growth_beyond_five_counts_a_tenth() -> None:
     assert [light.diminishing(x) for x in (0, 5, 6, 15)] == pytest.approx([0, 5, 5.1, 6])
 
 
-@pytest.mark.parametrize(("board", "cells"), [("square8", 4), ("square19", 9), ("hex8", 7), ("hexagonal", 19)])
+@pytest.mark.parametrize(
+    ("board", "cells"), [("square8", 4), ("square19", 9), ("hex8", 7), ("hexagonal", 19)]
+)
 def test_central_cells(board: str, cells: int) -> None:
     spec = BoardSpec.create(board)
     b = board_tables(spec)[0]
@@ -121,8 +123,8 @@ def test_exchanging_colours_exchanges_values() -> None:
     text = fields("0,0:122 3,3:211 4,4:2")
     mirrored = fields(
         "0,0:211 3,3:122 4,4:1", cur="2", hand="5,3", elim="4,2", terr="2,1",
-        M=" ".join(p[:-1] + p[-1].translate(swap) for p in "0,7:1 1,7:1 7,7:2".split()),
-        C=" ".join(p[:-1] + p[-1].translate(swap) for p in "5,5:1 5,6:2 5,7:2".split()),
+        M=" ".join(p[:-1] + p[-1].translate(swap) for p in ["0,7:1", "1,7:1", "7,7:2"]),
+        C=" ".join(p[:-1] + p[-1].translate(swap) for p in ["5,5:1", "5,6:2", "5,7:2"]),
     )  # fmt: skip
     spec = BoardSpec.create("square8")
     one, other = values([Position.parse(text, spec=spec), Position.parse(mirrored, spec=spec)])

@@ -62,7 +62,9 @@ def test_temperature_zero_takes_the_best_and_a_high_one_does_not() -> None:
 
 
 def test_a_forced_ply_is_named() -> None:
-    forced = next(p for p in random_game(BoardSpec.create("square8"), 1) if len(p.legal_packed()) == 1)
+    forced = next(
+        p for p in random_game(BoardSpec.create("square8"), 1) if len(p.legal_packed()) == 1
+    )
     for text in ("random", "heuristic", "gumbel:eval=heuristic"):
         (decision,) = decide(text, batch_of([forced]))
         assert (decision.kind, decision.policy, decision.value) == ("forced", None, None)

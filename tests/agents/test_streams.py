@@ -36,7 +36,12 @@ def test_draws_are_uniform_along_each_axis(axis: str) -> None:
     rng = Rngs()
     draws = np.array(
         [
-            rng.uniform(i if axis == "seed" else 3, i if axis == "ply" else 4, 1, i if axis == "index" else 0)
+            rng.uniform(
+                i if axis == "seed" else 3,
+                i if axis == "ply" else 4,
+                1,
+                i if axis == "index" else 0,
+            )
             for i in range(n)
         ]
     )

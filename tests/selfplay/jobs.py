@@ -12,4 +12,6 @@ SEARCH = "gumbel:eval=heuristic,m=4,sims=8"
 
 
 def job(*agents: str, spec: BoardSpec = SQUARE8, **fields: Any) -> PlayJob:
-    return PlayJob(**{"spec": spec, "agents": agents or (SEARCH,), "max_plies": 500, "run": "test", **fields})
+    return PlayJob(
+        **{"spec": spec, "agents": agents or (SEARCH,), "max_plies": 500, "run": "test", **fields}
+    )

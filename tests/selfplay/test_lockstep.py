@@ -39,14 +39,18 @@ def test_records_verify_and_say_what_was_random() -> None:
     by_index = {p.index: p for p in plans}
     for record, analysis in play_here(job(), plans):
         verify(record, analysis)
-        assert Counter(record.marks.values())["random"] == by_index[record.meta.index].random_choices
+        assert (
+            Counter(record.marks.values())["random"] == by_index[record.meta.index].random_choices
+        )
         assert not {p.ply for p in analysis.plies} & set(record.marks)
         assert record.meta.purpose == "selfplay"
         assert record.seed == game_seed(1, "square8_2p", record.meta.index)
         position = Position.of(SQUARE8)
         searched = {p.ply for p in analysis.plies}
         for ply, move in enumerate(record.moves):
-            assert (ply in searched) == (len(position.legal_packed()) > 1 and ply not in record.marks)
+            assert (ply in searched) == (
+                len(position.legal_packed()) > 1 and ply not in record.marks
+            )
             position.play(move)
 
 
@@ -76,7 +80,11 @@ def test_seats_are_those_of_the_plan() -> None:
 
 def test_the_ply_limit_cuts() -> None:
     for record, _ in play_here(job("random", max_plies=31), selfplay_plans(SQUARE8, range(5), 1)):
-        assert (record.result.end, record.result.plies, record.result.values) == ("max_plies", 31, None)
+        assert (record.result.end, record.result.plies, record.result.values) == (
+            "max_plies",
+            31,
+            None,
+        )
 
 
 def test_the_share_of_full_searches() -> None:
@@ -108,7 +116,10 @@ class Faulty:
         return found
 
 
-@pytest.mark.parametrize(("how", "reason"), [("raise", "ArithmeticError: a number that is none"), ("illegal", "illegal move")])
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [("raise", "ArithmeticError: a number that is none"), ("illegal", "illegal move")],
+)
 def test_a_failing_agent_aborts_its_own_game_alone(how: str, reason: str) -> None:
     plans = selfplay_plans(SQUARE8, range(8), 1)
     table = Table(job("random"), [Faulty(plans[3].seed, how)], 8)
@@ -124,7 +135,9 @@ def test_a_failing_agent_aborts_its_own_game_alone(how: str, reason: str) -> Non
     assert aborted.moves == whole[3].moves[: len(aborted.moves)]
     with pytest.raises(VerificationError, match="error_status"):  # never to be learned from
         verify(aborted)
-    assert {i: g.moves for i, g in games.items()} == {i: g.moves for i, g in whole.items() if i != 3}
+    assert {i: g.moves for i, g in games.items()} == {
+        i: g.moves for i, g in whole.items() if i != 3
+    }
 
 
 @pytest.mark.parametrize(
@@ -149,5 +162,8 @@ def test_seats_that_cannot_be() -> None:
 
 
 def test_seeds_are_pinned() -> None:
-    assert [game_seed(42, "square8_2p", i) for i in (0, 1)] == [1394992421669455305, 8724025985775288499]
+    assert [game_seed(42, "square8_2p", i) for i in (0, 1)] == [
+        1394992421669455305,
+        8724025985775288499,
+    ]
     assert len({game_seed(s, c, i) for s in (1, 2) for c in ("a", "b") for i in range(50)}) == 200

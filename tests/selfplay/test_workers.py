@@ -41,7 +41,9 @@ def test_workers_play_what_one_process_plays(pool: WorkerPool, wanted: dict[int,
 
 
 @pytest.mark.parametrize("after", [0, 1, 10])
-def test_a_killed_worker_loses_no_game(pool: WorkerPool, wanted: dict[int, str], after: int) -> None:
+def test_a_killed_worker_loses_no_game(
+    pool: WorkerPool, wanted: dict[int, str], after: int
+) -> None:
     found: list[tuple[int, str]] = []
     killed = False
 
@@ -94,7 +96,9 @@ def test_a_caller_that_leaves_early(pool: WorkerPool, wanted: dict[int, str]) ->
     assert found == wanted
 
 
-def test_a_model_that_is_not_there_is_an_error_and_the_pool_goes_on(pool: WorkerPool, tmp_path: Path) -> None:
+def test_a_model_that_is_not_there_is_an_error_and_the_pool_goes_on(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
     with pytest.raises(WorkerFailed, match="no file is given for the model 'abcdef'") as caught:
         list(play_games(job("gumbel@abcdef"), range(2), 7, pool=pool))
     assert caught.value.exit_code == 2

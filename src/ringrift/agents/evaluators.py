@@ -24,9 +24,9 @@ class ConstantEvaluator:
     def evaluate(
         self,
         states: NDArray[Any],
-        boards: NDArray[Any],  # noqa: ARG002 - the protocol's
+        boards: NDArray[Any],
         moves: NDArray[np.int64],
-        offsets: NDArray[np.int32],  # noqa: ARG002 - the protocol's
+        offsets: NDArray[np.int32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return zeros; see `protocol.Evaluator`."""
         return (
@@ -55,7 +55,16 @@ class HeuristicEvaluator:
         scores = np.empty(len(moves), np.float64)
         values = np.empty((n, self._players), np.float64)
         light.one_ply(
-            states, n, boards, scratch(), self._work, moves, offsets, self._weights, light.GAIN, scores
+            states,
+            n,
+            boards,
+            scratch(),
+            self._work,
+            moves,
+            offsets,
+            self._weights,
+            light.GAIN,
+            scores,
         )
         light.evaluate_all(states, n, boards, self._weights, light.GAIN, values)
         return (scores / PRIOR_TEMPERATURE).astype(np.float32), values.astype(np.float32)

@@ -33,15 +33,11 @@ def make_agent(
     if parsed.kind == "heuristic":
         from ringrift.agents.heuristic import HeuristicAgent
 
-        return HeuristicAgent(
-            resolve(parsed), tau=parsed.number("tau"), eps=parsed.number("eps")
-        )
+        return HeuristicAgent(resolve(parsed), tau=parsed.number("tau"), eps=parsed.number("eps"))
     return _gumbel(parsed, spec, models, explore=explore)
 
 
-def _gumbel(
-    parsed: AgentSpec, spec: BoardSpec, models: Models | None, *, explore: bool
-) -> Agent:
+def _gumbel(parsed: AgentSpec, spec: BoardSpec, models: Models | None, *, explore: bool) -> Agent:
     from ringrift.agents.evaluators import HeuristicEvaluator
     from ringrift.agents.gumbel import GumbelAgent, GumbelOptions
 
@@ -61,6 +57,4 @@ def _gumbel(
     if models is None:
         raise UsageError(f"agent spec {parsed}: no models can be loaded here")
     model = models(parsed.model)
-    return GumbelAgent(
-        resolve(parsed, model_id=model.id), spec, model.evaluator(), options
-    )
+    return GumbelAgent(resolve(parsed, model_id=model.id), spec, model.evaluator(), options)

@@ -58,7 +58,9 @@ class GumbelAgent:
     def choose(self, positions: Batch, budget: Budgets, rng: Rngs) -> list[Decision]:
         """Decide every position of the batch; forced plies are answered without search."""
         if positions.spec != self.board:
-            raise UsageError(f"{self.spec.text} plays {self.board.config}, not {positions.spec.config}")
+            raise UsageError(
+                f"{self.spec.text} plays {self.board.config}, not {positions.spec.config}"
+            )
         budgets = budget_list(budget, len(positions))
         sims = np.array([self._sims(b) for b in budgets], np.int32)
         refuse_swap(positions.spec, positions.states)
@@ -156,9 +158,7 @@ class GumbelAgent:
             moves = self._moves[: offsets[k]]
             logits, values = self._evaluator.evaluate(self._leaves[:k], boards, moves, offsets)
             f.make_room(f.trees["edges"][games], np.diff(offsets))
-            tree.absorb(
-                k, games, boards, f.trees, f.nodes, f.edges, moves, offsets, logits, values
-            )
+            tree.absorb(k, games, boards, f.trees, f.nodes, f.edges, moves, offsets, logits, values)
         self._check(n)
 
     def _check(self, n: int) -> None:

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001, ANN201, PLR0917 - arguments of compiled rules are Numba values
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 """The heuristic agent: the position right after each legal move, by the light evaluator."""
 
@@ -110,15 +109,13 @@ class HeuristicAgent:
         )
         return scores, moves, offsets
 
-    def choose(self, positions: Batch, budget: Budgets, rng: Rngs) -> list[Decision]:  # noqa: ARG002 - one ply whatever the budget
+    def choose(self, positions: Batch, budget: Budgets, rng: Rngs) -> list[Decision]:
         """Decide every position of the batch."""
         n = len(positions)
         scores, moves, offsets = self.scores(positions)
         out = np.zeros(n, np.int64)
         seeds = positions.seed_array()
-        pick_all(
-            positions.states, n, seeds, rng.purpose, scores, offsets, self.tau, self.eps, out
-        )
+        pick_all(positions.states, n, seeds, rng.purpose, scores, offsets, self.tau, self.eps, out)
         forced = (np.diff(offsets) == 1).tolist()
         return [
             Decision(move=move, kind="forced" if alone else "full", nodes=0 if alone else count)

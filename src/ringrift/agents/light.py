@@ -1,4 +1,4 @@
-# ruff: noqa: ANN001, ANN201, SIM300, C901, PLR0917 - compiled rules: Numba values, one flat pass
+# ruff: noqa: SIM300 - compiled rules: Numba values, one flat pass
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 """The light heuristic: nineteen own quantities of each seat in one pass over the board.
 
@@ -27,8 +27,6 @@ from ringrift.rules.layout import (
     LPS_STREAK,
     LPS_STREAK_SEAT,
     MARKER,
-    N,
-    OFF,
     OVER,
     PHASE,
     PLAYERS,
@@ -37,6 +35,7 @@ from ringrift.rules.layout import (
     STACK,
     STACK1,
     TERRITORY_GOAL,
+    N,
 )
 from ringrift.rules.placement import recovery_eligible
 from ringrift.rules.turn import apply

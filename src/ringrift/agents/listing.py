@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001, ANN201 - arguments of compiled rules are Numba values
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 """Legal moves of many positions as two flat arrays, in buffers kept per thread."""
 

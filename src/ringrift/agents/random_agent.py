@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001, ANN201 - arguments of compiled rules are Numba values
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 """The random agent: every legal move alike."""
 
@@ -30,7 +29,7 @@ class RandomAgent:
     def __init__(self, spec: ResolvedSpec) -> None:
         self.spec = spec
 
-    def choose(self, positions: Batch, budget: Budgets, rng: Rngs) -> list[Decision]:  # noqa: ARG002 - nothing to search
+    def choose(self, positions: Batch, budget: Budgets, rng: Rngs) -> list[Decision]:
         """Decide every position of the batch."""
         n = len(positions)
         refuse_swap(positions.spec, positions.states)

@@ -173,7 +173,11 @@ def _read_args(text: str, start: int, kind: Kind) -> dict[str, Value]:
         if not equals:
             if kind.principal is None:
                 _refuse(
-                    text, at, f"{part!r} is not key=value; keys of {kind.name}: {listed}", known, name
+                    text,
+                    at,
+                    f"{part!r} is not key=value; keys of {kind.name}: {listed}",
+                    known,
+                    name,
                 )
             name, found, value_at = kind.principal, part, at
         if name not in kind.keys:

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001, ANN201 - arguments of compiled rules are Numba values
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 """Random numbers by counter: a draw is a function of (game seed, ply, seat, purpose, index).
 

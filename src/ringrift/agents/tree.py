@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001, ANN201, C901, PLR0917 - compiled rules: Numba values, long and flat
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 """Search trees of many games as flat arrays, and the Gumbel rules that walk them.
 
@@ -254,7 +253,21 @@ def take_values(node, values, players):
 
 
 @rule
-def plant(roots, n, boards, trees, nodes, edges, moves, offsets, logits, values, seeds, purpose, noise_scale):
+def plant(
+    roots,
+    n,
+    boards,
+    trees,
+    nodes,
+    edges,
+    moves,
+    offsets,
+    logits,
+    values,
+    seeds,
+    purpose,
+    noise_scale,
+):
     """Start the trees of `n` positions from their evaluation; `trees[g].sims` is set already."""
     players = boards[0].par[PLAYERS]
     for g in range(n):
@@ -325,7 +338,9 @@ def grow(s, b, w, trees, nodes, edges, forced, g, at, e, moves):
 
 
 @rule
-def descend(roots, leaves, slot, b, w, trees, nodes, edges, forced, g, wanted, c_visit, c_scale, moves):
+def descend(
+    roots, leaves, slot, b, w, trees, nodes, edges, forced, g, wanted, c_visit, c_scale, moves
+):
     """Walk game `g` to its next leaf, played out in `leaves[slot]`; see `grow` for the result."""
     t = trees[g]
     leaves[slot] = roots[g]
@@ -424,7 +439,23 @@ def principal_line(nodes, edges, forced, g, e, line):
 
 
 @rule
-def harvest(n, boards, trees, nodes, edges, forced, c_visit, c_scale, offsets, chosen, policy, visits, values, lines, lengths):
+def harvest(
+    n,
+    boards,
+    trees,
+    nodes,
+    edges,
+    forced,
+    c_visit,
+    c_scale,
+    offsets,
+    chosen,
+    policy,
+    visits,
+    values,
+    lines,
+    lengths,
+):
     """Read the answers: the survivor of the halving, the improved policy and the root's value.
 
     `chosen`: int64[n] root edge, `policy`: float64[t] and `visits`: int32[t] over all root moves,

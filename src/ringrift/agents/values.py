@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001, ANN201, SIM300 - arguments of compiled rules are Numba values
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 """Values of finished games: one entry per seat from the final ranking, sum 0 (rules.md 17)."""
 
@@ -55,6 +54,4 @@ def final_values(s, b, out):
 def values_of_ranks(ranks: Sequence[int]) -> tuple[float, ...]:
     """Return the value vector of a final ranking, rank 1 best."""
     others = len(ranks) - 1
-    return tuple(
-        sum((rank > own) - (rank < own) for rank in ranks) / others for own in ranks
-    )
+    return tuple(sum((rank > own) - (rank < own) for rank in ranks) / others for own in ranks)

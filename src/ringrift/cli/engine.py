@@ -210,10 +210,12 @@ def show(
         if text.strip():
             shown.play(text.strip())
     color = output is None and wants_color(run.options.color, sys.stdout)
-    if form == "text":
-        drawn = shown.text(color=color)
-    else:
-        drawn = shown.svg() if form == "svg" else str(shown)
+    drawings = {
+        "text": lambda: shown.text(color=color),
+        "svg": shown.svg,
+        "state": lambda: str(shown),
+    }
+    drawn: str = drawings[form]()
     if output is not None:
         write_atomic(output, (drawn.rstrip("\n") + "\n").encode())
     legal = shown.legal_packed()

@@ -157,24 +157,24 @@ def replay(trace: Trace, report: Report) -> Difference | None:
 
     Raises `DataError` where the record itself is damaged.
     """
-    ply = -1
-
-    def difference(what: str, wanted: str, got: str) -> Difference:
-        return Difference(
-            file=trace.file, game=trace.line, ply=ply, what=what, wanted=wanted, got=got
-        )
-
+    at = -1
+    found: tuple[str, str, str] | None = None
     try:
-        for ply, (what, wanted, got) in _compared(trace, report):
-            if wanted != got:
-                return difference(what, wanted, got)
+        for ply, pair in _compared(trace, report):
+            at = ply
+            if pair[1] != pair[2]:
+                found = pair
+                break
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"malformed record after ply {ply}: {error!r}", where=trace.where) from None
+        raise DataError(f"malformed record after ply {at}: {error!r}", where=trace.where) from None
     except RingriftError as error:
         if error.where == trace.where:
             raise
-        return difference("replay", "a legal move", str(error))
-    return None
+        found = ("replay", "a legal move", str(error))
+    if found is None:
+        return None
+    what, wanted, got = found
+    return Difference(file=trace.file, game=trace.line, ply=at, what=what, wanted=wanted, got=got)
 
 
 def replay_batch(traces: list[Trace]) -> Report:

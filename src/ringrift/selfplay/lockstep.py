@@ -167,7 +167,9 @@ class Table:
         except Exception as error:  # noqa: BLE001 - whatever an agent raises ends a game, not the run
             log.warning("an agent failed on a batch", agent=agent.spec.text, error=str(error))
         return [
-            self._decide_alone(agent, game, Batch(self.job.spec, batch.states[k : k + 1], [seed]), budget)
+            self._decide_alone(
+                agent, game, Batch(self.job.spec, batch.states[k : k + 1], [seed]), budget
+            )
             for k, (game, seed, budget) in enumerate(zip(games, batch.seeds, budgets, strict=True))
         ]
 

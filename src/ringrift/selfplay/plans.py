@@ -43,7 +43,9 @@ class PlayJob:
         if self.max_plies < 1:
             raise UsageError(f"max_plies is {self.max_plies}; expected at least 1")
         if not 0 <= self.full_fraction <= 1:
-            raise UsageError(f"full_fraction is {self.full_fraction}; expected a number from 0 to 1")
+            raise UsageError(
+                f"full_fraction is {self.full_fraction}; expected a number from 0 to 1"
+            )
         if self.full_fraction < 1 and (self.cheap_sims is None or self.cheap_sims < 1):
             raise UsageError(f"cheap_sims is {self.cheap_sims}; expected at least 1")
 

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN001, ANN201, PLR0917 - arguments of compiled rules are Numba values
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 """Compiled steps of many games: openings, moves, and the plies that leave no choice.
 

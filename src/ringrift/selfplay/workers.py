@@ -286,7 +286,9 @@ def _warm_mark(job: PlayJob) -> Path:
     """Name the file that says this job's code is compiled: one per set of kinds."""
     from ringrift.rules import jitconf
 
-    kinds = {text.partition(":")[0].partition("@")[0] + "net" * ("@" in text) for text in job.agents}
+    kinds = {
+        text.partition(":")[0].partition("@")[0] + "net" * ("@" in text) for text in job.agents
+    }
     return jitconf.cache_folder("selfplay") / ("players-" + "-".join(sorted(kinds)) + ".warm")
 
 
@@ -391,7 +393,9 @@ def _load(job: PlayJob, name: str) -> Any:
 
 
 def _main(pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
     player = _Player(pipe)
