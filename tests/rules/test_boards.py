@@ -286,3 +286,23 @@ def test_drawings_exist_for_every_board() -> None:
         assert pos.svg().rstrip().endswith("</svg>")
         assert pos.svg() != empty.svg()
         assert pos.text() != empty.text()
+
+
+def test_drawing_marks_where_legal_moves_end() -> None:
+    """Landings of moves and captures, payments, regions: every kind of move shows in the picture."""
+    for phase, diagram in (
+        ("movement", "1 2 ."),
+        ("movement", "1 . . . ."),
+        ("chain_capture", "1 2 ."),
+        ("forced_elimination", "1 22\n22 22"),
+        ("territory_processing", ". a\na ."),
+    ):
+        only = "0,0" if phase == "chain_capture" else "-"
+        pos = position(
+            diagram,
+            phase=phase,
+            only=only,
+            stacks={"7,7": "1", "7,5": "2"} if "." in diagram else None,
+        )
+        assert legal(pos) - {"ST"}
+        assert pos.svg(targets=True) != pos.svg(targets=False)

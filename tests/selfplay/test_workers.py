@@ -103,7 +103,7 @@ def test_a_model_that_is_not_there_is_an_error_and_the_pool_goes_on(
         list(play_games(job("gumbel@abcdef"), range(2), 7, pool=pool))
     assert caught.value.exit_code == 2
     missing = job("gumbel@abcdef", models={"abcdef": str(tmp_path / "none.safetensors")})
-    with pytest.raises(WorkerFailed, match="none.safetensors"):
+    with pytest.raises(WorkerFailed, match=r"none\.safetensors"):
         list(play_games(missing, range(2), 7, pool=pool))
     assert len(list(play_games(job("random"), range(4), 7, pool=pool))) == 4
 

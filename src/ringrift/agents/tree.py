@@ -369,8 +369,8 @@ def gather(
     """Walk every unfinished game to one leaf that wants an evaluation; return how many there are.
 
     `wanted`: int32[n, sims] is the plan of sequential halving. Leaf k is `leaves[k]` of game
-    `games[k]` with legal moves `moves[offsets[k]:offsets[k + 1]]`. Simulations that end in finished games are backed up at
-    once and the game walks again.
+    `games[k]` with legal moves `moves[offsets[k]:offsets[k + 1]]`. Simulations that end in finished
+    games are backed up at once and the game walks again.
     """
     b = boards[0]
     w = scratch[0]

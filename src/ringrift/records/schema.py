@@ -10,8 +10,8 @@ from pathlib import Path
 from ringrift.core.errors import BusyError, DataError, RefusedError
 from ringrift.core.files import transaction
 
-HOLDOUT_PERCENT = 5
-VAL_PERCENT = 5
+HOLDOUT_PERCENT = 10
+VAL_PERCENT = 10
 """Shares of the play that a new store keeps out of training; a store remembers its own."""
 
 _TABLES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -119,12 +120,12 @@ class _Reader:
         self.spec = spec
         self.fields: dict[str, str] = {}
         parts = text.strip().split(";")
-        names = [part.partition("=")[0] for part in parts]
+        names = [part.partition("=")[0] if "=" in part else None for part in parts]
         if names != list(FIELDS):
-            known = next((w for w, n in zip(FIELDS, names, strict=False) if w != n), "end of text")
+            wrong = next(w for w, n in zip_longest((*FIELDS, "end"), names) if w != n)
             raise InvalidPosition(
                 f"position text of {len(parts)} fields does not follow the canonical order",
-                where=f"field {known}",
+                where=f"field {wrong}",
                 hint="ph=..;cur=..;only=..;pend=..;act=..;rec=..;st=..;win=..;hand=..;elim=..;"
                 "terr=..;S=..;M=..;C=..",
             )
@@ -219,6 +220,8 @@ def _read_board(r: _Reader, s: Record) -> None:
         s[name][1 : spec.players + 1] = r.seats(name, high)
     if int(s["hand"].sum()) + used > lay.MAX_RINGS:
         raise r.fail("hand", f"at most {lay.MAX_RINGS} rings in hands and stacks together")
+    s["misc"][lay.TURN] = 1  # who has no ring by now went out in a turn before
+    s["out_turn"][1 : spec.players + 1] = (s["hand"] + s["rings"])[1 : spec.players + 1] == 0
 
 
 def _read_turn(r: _Reader, s: Record) -> None:

@@ -172,15 +172,14 @@ class MoveCodec:
     def _pack_recovery(
         self, mode: str, a: int, to: int, option: str, cells: str, extraction: str
     ) -> int:
-        shape = (MODES.index(mode), int(option), cells == "*", extraction == "-")
-        if shape == (mv.BY_LINE, 2, False, True):
+        if (mode, option) == ("L", "2") and extraction == "-":
             first, _, axis = self._ends(cells, self._recovery_axes)
             if cells.count("|") + 1 != self._line_length:
                 raise ValueError
             return mv.pack(mv.RECOVER, a, to, first, mv.recovery_x(mv.BY_LINE, 2, axis))
-        if shape not in ((0, 1, True, False), (1, 0, True, False), (2, 0, True, False)):
+        if f"{mode}{option}{cells}" not in ("L1*", "F0*", "S0*") or len(mode) != 1:
             raise ValueError
-        x = mv.recovery_x(shape[0], shape[1], 0)
+        x = mv.recovery_x(MODES.index(mode), int(option), 0)
         return mv.pack(mv.RECOVER, a, to, self._index[extraction], x)
 
     def _cells(self, text: str) -> list[int]:

@@ -9,12 +9,6 @@ from ringrift.rules.moves import CAPTURES, MOVE, pack
 
 
 @rule
-def is_stack(code):
-    """Tell whether a cell code is a stack."""
-    return STACK1 <= code and code < COLLAPSED1
-
-
-@rule
 def can_slide_or_capture(s, b, c, h, cap):
     """Test whether a stack of height `h` and cap `cap` standing on `c` could act (rules.md 6.1)."""
     for d in range(b.par[DIRS]):

@@ -41,14 +41,11 @@ def board_name(text: str) -> str:
 def parse_config(text: str) -> tuple[str, int]:
     """Split a configuration such as `square8_2p` into board and players."""
     board, _, seats = text.rpartition("_")
-    if not board or len(seats) != 2 or seats[1] != "p" or not seats[0].isdigit():
+    if not board or seats not in ("2p", "3p", "4p"):
         raise InvalidOption(
             f"unknown configuration {text!r}; expected <board>_<2|3|4>p", hint="square8_2p"
         )
-    players = int(seats[0])
-    if not 2 <= players <= 4:
-        raise InvalidOption(f"players is {players} in {text!r}; expected 2, 3 or 4")
-    return board_name(board), players
+    return board_name(board), int(seats[0])
 
 
 def _whole(name: str, value: object, low: int, high: int) -> int:

@@ -67,9 +67,10 @@ def touched(b, m, r):
 
 
 @rule
-def flood(b, w, lo, hi):
-    """Grow `w.comp`, non-empty on rows lo..hi only, to its component of `w.free`."""
+def flood(b, w, lo):
+    """Grow `w.comp`, set on row `lo` alone, to its component of `w.free`; none is above `lo`."""
     last = b.par[SIZE] - 1
+    hi = lo
     changed = True
     while changed:
         changed = False
@@ -92,18 +93,16 @@ def flood(b, w, lo, hi):
             if g != m:
                 w.comp[r] = fill_row(g, f)
                 changed = True
-            if r == lo and lo > 0 and touched(b, w.comp, r - 1) & int(w.free[r - 1]) != 0:
-                lo -= 1
             r -= 1
 
 
 @rule
 def seed_component(b, w, r, bit):
-    """Put the component of `w.free` that holds (row r, bit) into `w.comp`."""
+    """Put the component of `w.free` whose first row is `r` and holds `bit` there into `w.comp`."""
     for i in range(b.par[SIZE]):
         w.comp[i] = 0
     w.comp[r] = fill_row(1 << int(bit), int(w.free[r]))
-    flood(b, w, r, r)
+    flood(b, w, r)
 
 
 @rule

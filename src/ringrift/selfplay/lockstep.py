@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeAlias
@@ -89,9 +89,10 @@ class Table:
         """Whether a game is under way."""
         return self.free < len(self._games)
 
-    def emptied(self) -> Table:
-        """Return a table of the same job without games."""
-        return Table(self.job, self._agents, len(self._games))
+    def emptied(self, *, max_plies: int | None = None) -> Table:
+        """Return a table of the same job without games; `max_plies` replaces the job's limit."""
+        job = self.job if max_plies is None else replace(self.job, max_plies=max_plies)
+        return Table(job, self._agents, len(self._games))
 
     def start(self, plan: GamePlan) -> None:
         """Seat a game and play its opening; raises `UsageError` for an opening that is not legal."""

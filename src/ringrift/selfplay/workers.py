@@ -11,10 +11,10 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -37,6 +37,7 @@ MOST_REPLAYS = 3
 POLL_S = 0.1
 END_WAIT_S = 2.0
 AGENTS_KEPT = 8
+WARM_PLIES = 16
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -214,10 +215,8 @@ class WorkerPool:
         worker.process.join()
 
     def _send(self, worker: _Worker, message: Any) -> None:
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # the next read says that it died
             worker.pipe.send(message)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it died; the next read of its pipe says so
 
     def _hand_out(self, worker: _Worker, queue: deque[GamePlan], count: int) -> None:
         plans = [queue.popleft() for _ in range(min(count, len(queue)))]
@@ -348,15 +347,15 @@ class _Player:
 
 
 def warm(table: Table) -> None:
-    """Play the first choices of two games, so that all code is compiled or loaded."""
-    fresh = table.emptied()
+    """Play two games of a few plies to their records, so that all code is compiled or loaded."""
     players = table.job.spec.players
     agents = len(table.job.agents)
+    short = table.emptied(max_plies=WARM_PLIES)
     for index in range(2):
         seats = tuple((index + seat) % agents for seat in range(players))
-        fresh.start(GamePlan(index=index, seed=index, seats=seats, random_choices=1))
-    for _ in range(2 * players):
-        fresh.step()
+        short.start(GamePlan(index=index, seed=index, seats=seats, random_choices=1))
+    while short.busy:
+        short.step()
 
 
 class AgentShelf:
@@ -393,9 +392,7 @@ def _load(job: PlayJob, name: str) -> Any:
 
 
 def _main(pipe: Connection) -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
     player = _Player(pipe)
@@ -416,12 +413,10 @@ def _report(pipe: Connection, number: int, error: RingriftError) -> None:
     """Send an error that survives pickling with its exit code, and wait for the end."""
     plain = WorkerFailed(error.message, where=error.where, hint=error.hint)
     plain.exit_code = error.exit_code
-    try:
+    with suppress(EOFError, OSError):
         pipe.send(("error", number, plain))
         while True:
             pipe.recv()
-    except (EOFError, OSError):
-        time.sleep(0)
 
 
 def _die_with_parent() -> None:
