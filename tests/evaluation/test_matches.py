@@ -143,9 +143,7 @@ def test_the_order_of_arrival_changes_nothing(tmp_path):
 def test_progress_counts_the_prefix_of_complete_blocks_only(store):
     plan = plan_of(6)
     seen = []
-    run_match(
-        plan, store, Player(store, order=lambda games: games[::-1]), on_progress=seen.append
-    )
+    run_match(plan, store, Player(store, order=lambda games: games[::-1]), on_progress=seen.append)
     assert [result.games for result in seen] == [0, 0, 0, 0, 0, 0, 6]
 
 
@@ -165,7 +163,9 @@ def test_an_aborted_game_is_played_once_more(store):
 
 
 def test_a_game_aborted_twice_fails_naming_agents_game_and_ply(store):
-    with pytest.raises(MatchAborted, match=r"game 2 .* at ply \d+: abort:the agent raised") as caught:
+    with pytest.raises(
+        MatchAborted, match=r"game 2 .* at ply \d+: abort:the agent raised"
+    ) as caught:
         run_match(plan_of(6), store, Player(store, aborting={2: 2}))
     assert caught.value.exit_code == 5
     assert caught.value.where == "random against heuristic"

@@ -148,7 +148,12 @@ def test_link_is_invertible_and_null_is_an_equal_share(players):
 
 
 def test_two_player_rates_at_equal_odds():
-    wanted = {0.40: (0.250, 0.182), 0.55: (0.379, 0.289), 0.70: (0.538, 0.438), 0.95: (0.905, 0.864)}
+    wanted = {
+        0.40: (0.250, 0.182),
+        0.55: (0.379, 0.289),
+        0.70: (0.538, 0.438),
+        0.95: (0.905, 0.864),
+    }
     for rate, (three, four) in wanted.items():
         assert rate_for_players(rate, 2) == pytest.approx(rate)
         assert rate_for_players(rate, 3) == pytest.approx(three, abs=1e-3)

@@ -38,6 +38,7 @@ def tiny_plan(**changes):
         ),
         "measuring": MeasuringPlan(
             sims=4,
+            exam_sims=4,
             test=SequentialTest(elo1=50, min_games=4, max_games=8),
             floor_games=4,
             exam_games=6,

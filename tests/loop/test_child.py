@@ -13,7 +13,7 @@ import pytest
 from ringrift.core.errors import DataError
 from ringrift.loop.child import ChildFailed, ChildStopped, run_child
 
-TARGETS = '''
+TARGETS = """
 import os, time
 from ringrift.core.errors import DataError
 
@@ -36,7 +36,7 @@ def sleep(report):
 
 def threads(report):
     return os.environ["OMP_NUM_THREADS"]
-'''
+"""
 
 ORPHAN = """
 import os, sys

@@ -70,7 +70,9 @@ def test_a_run_goes_from_nothing_to_an_exam(paths):
     folder = report.folder
     assert json.loads((folder / "report.json").read_text())["champion"] == report.champion
     assert json.loads((folder / "settings.json").read_text())["plan"]["seed"] == 0
-    kinds = [json.loads(line)["kind"] for line in (folder / "events.jsonl").read_text().splitlines()]
+    kinds = [
+        json.loads(line)["kind"] for line in (folder / "events.jsonl").read_text().splitlines()
+    ]
     order = [
         "model_initialised",
         "games_ingested",
@@ -182,7 +184,12 @@ def test_the_parent_is_the_newest_candidate_until_three_rejections(paths):
     chain = append(paths.decisions, chain, kind="manual", candidate=champion, reason="test")
     for _ in range(3):
         chain = append(
-            paths.decisions, chain, kind="rejected", candidate="f" * 64, reason="weaker", run="other"
+            paths.decisions,
+            chain,
+            kind="rejected",
+            candidate="f" * 64,
+            reason="weaker",
+            run="other",
         )
     model_path(paths.model_objects, "f" * 64).parent.mkdir(exist_ok=True)
     model_path(paths.model_objects, "f" * 64).touch()

@@ -92,9 +92,7 @@ def test_the_floor_against_random(candidate, champion, outcome):
     ],
 )
 def test_the_floor_against_heuristic(candidate, champion, games, outcome):
-    found = decide(
-        measured(candidate=(0.95, candidate), champion=(0.95, champion), games=games)
-    )
+    found = decide(measured(candidate=(0.95, candidate), champion=(0.95, champion), games=games))
     assert found.outcome == outcome
 
 

@@ -95,7 +95,9 @@ def test_a_damaged_last_decision_leaves_the_one_before(tmp_path, damage):
         path.write_text(json.dumps(fields), encoding="utf-8")
     assert read_chain(tmp_path, CONFIG).champion == A
     # The chain goes on beside the damaged file.
-    chain = append(tmp_path, read_chain(tmp_path, CONFIG), kind="promoted", candidate=C, reason="H1")
+    chain = append(
+        tmp_path, read_chain(tmp_path, CONFIG), kind="promoted", candidate=C, reason="H1"
+    )
     assert read_chain(tmp_path, CONFIG).champion == C
 
 

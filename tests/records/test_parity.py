@@ -12,7 +12,27 @@ from ringrift.records.traces import packaged_traces, read_traces, trace_files
 
 ALL_TRACES = Path(__file__).resolve().parents[3] / "shared" / "traces"
 CONFIGS = {(b, n) for b in ("square8", "hex8", "square19", "hexagonal") for n in (2, 3, 4)}
-MOVES = {"P", "SP", "NP", "SW", "M", "C", "K", "SC", "NM", "R", "SR", "L", "O", "NL", "T", "ST", "NT", "E", "F"}
+MOVES = {
+    "P",
+    "SP",
+    "NP",
+    "SW",
+    "M",
+    "C",
+    "K",
+    "SC",
+    "NM",
+    "R",
+    "SR",
+    "L",
+    "O",
+    "NL",
+    "T",
+    "ST",
+    "NT",
+    "E",
+    "F",
+}
 REASONS = {"ring_elimination", "territory_control", "last_player_standing", "lps_rounds"}
 
 

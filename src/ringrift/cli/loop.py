@@ -107,7 +107,13 @@ def run(
 
 
 def run_here(
-    plan: LoopPlan, loaded: LoadedSettings, paths: Any, mode: Resume, screen: Screen, stop: Any, workers: int
+    plan: LoopPlan,
+    loaded: LoadedSettings,
+    paths: Any,
+    mode: Resume,
+    screen: Screen,
+    stop: Any,
+    workers: int,
 ) -> LoopReport:
     """Call the loop with what the command line gives it."""
     from ringrift.loop.control import run_loop
@@ -208,10 +214,7 @@ def without_mode(arguments: list[str]) -> list[str]:
 def show_plan(out: Output, plan: LoopPlan, workers: int) -> None:
     """Print the numbers of a run."""
     tree = plan.as_tree()
-    rows = [
-        (f"{section}.{key}" if section else key, value)
-        for section, key, value in flat(tree)
-    ]
+    rows = [(f"{section}.{key}" if section else key, value) for section, key, value in flat(tree)]
     out.result(
         {"plan": tree, "key": plan.key, "workers": workers},
         human=out.table([Column("setting"), Column("value", number=True)], rows, title=plan.config),

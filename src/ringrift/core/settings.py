@@ -208,6 +208,8 @@ class Evaluation(Section):
     """games of a candidate and of the champion against each fixed baseline"""
     exam_games: Count = 200
     """games of the final champion against random"""
+    exam_simulations: Count = 32
+    """simulations of the champion in its exam"""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

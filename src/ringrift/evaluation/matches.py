@@ -185,7 +185,9 @@ class MatchResult:
             "losses": self.losses,
             "capped": self.capped,
             "score": self.score,
-            "score_ci95": None if self.interval is None else [self.interval.low, self.interval.high],
+            "score_ci95": None
+            if self.interval is None
+            else [self.interval.low, self.interval.high],
             "elo": self.elo,
             "by_seat": list(self.by_seat),
             "plies": self.plies,
@@ -277,7 +279,11 @@ def _capped(plan: MatchPlan) -> SequentialTest:
     """Return the test with the plan's own size as its cap."""
     assert plan.test is not None
     return SequentialTest(
-        **{**asdict(plan.test), "max_games": plan.games, "min_games": min(plan.test.min_games, plan.games)}
+        **{
+            **asdict(plan.test),
+            "max_games": plan.games,
+            "min_games": min(plan.test.min_games, plan.games),
+        }
     )
 
 
@@ -297,7 +303,9 @@ def _summarise(
     wins = sum(value == 1 for value in values)
     if games and capped / len(games) > MOST_CAPPED:
         log.warning("many games were cut by the ply limit", match=title, capped=capped)
-    interval = wilson_of_blocks(floats, players) if standing is None else confidence_sequence(floats)
+    interval = (
+        wilson_of_blocks(floats, players) if standing is None else confidence_sequence(floats)
+    )
     return MatchResult(
         title=title,
         plan=plan.hash,

@@ -99,18 +99,25 @@ def _end(process: Any) -> None:
 
 
 class _threads_of_children:  # noqa: N801 - reads as a statement
-    """Set the thread count that a child's matrix libraries see when they are loaded."""
+    """Set the thread count that a child's matrix libraries see when they are loaded.
 
-    _names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    Their threads wait asleep: spinning ones take the cores from whoever else works here.
+    """
 
     def __init__(self, threads: int) -> None:
-        self._threads = threads
+        count = str(threads)
+        self._wanted = {
+            "OMP_NUM_THREADS": count,
+            "MKL_NUM_THREADS": count,
+            "OPENBLAS_NUM_THREADS": count,
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
         self._former: dict[str, str | None] = {}
 
     def __enter__(self) -> None:
-        for name in self._names:
+        for name, value in self._wanted.items():
             self._former[name] = os.environ.get(name)
-            os.environ[name] = str(self._threads)
+            os.environ[name] = value
 
     def __exit__(self, *_error: object) -> None:
         for name, value in self._former.items():
@@ -121,7 +128,9 @@ class _threads_of_children:  # noqa: N801 - reads as a statement
 
 
 def _main(pipe: Connection, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
     try:

@@ -230,7 +230,9 @@ class Control:
             if self.stop():
                 raise Stopped
             if self.gather() == facts:
-                raise RingriftError(f"the stage {stage} changed nothing", where=str(self.run.folder))
+                raise RingriftError(
+                    f"the stage {stage} changed nothing", where=str(self.run.folder)
+                )
 
     def event(self, kind: str, cycle: int | None = None, **data: Any) -> None:
         """Write an event."""
@@ -546,7 +548,9 @@ def run_loop(
     """
     store_path = paths.games / STORE
     with ExitStack() as stack:
-        stack.enter_context(lock(paths.coordination / "loop.lock", what="the loop of this data root"))
+        stack.enter_context(
+            lock(paths.coordination / "loop.lock", what="the loop of this data root")
+        )
         store = stack.enter_context(GameStore.open(store_path, writer=True))
         run = choose_run(paths.runs / plan.config, plan.key, mode)
         open_run(

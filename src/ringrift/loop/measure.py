@@ -36,13 +36,10 @@ def agent_ref(text: str) -> AgentRef:
     return AgentRef(spec=found.text, agent_hash=found.agent_hash, model_id=found.model_id)
 
 
-def search_spec(model_id: str, plan: LoopPlan) -> str:
+def search_spec(model_id: str, plan: LoopPlan, sims: int) -> str:
     """Return the spec with which a model plays matches: no noise at the root."""
     play = plan.selfplay
-    return (
-        f"gumbel@{model_id}:sims={plan.measuring.sims},m={play.considered},"
-        f"c_scale={play.c_scale!r},scale=0"
-    )
+    return f"gumbel@{model_id}:sims={sims},m={play.considered},c_scale={play.c_scale!r},scale=0"
 
 
 def selfplay_spec(model_id: str, play: SelfplayPlan) -> str:
@@ -78,8 +75,8 @@ class Matches:
         return self._match(
             "candidate vs champion",
             "gate",
-            search_spec(candidate, self.plan),
-            search_spec(champion, self.plan),
+            search_spec(candidate, self.plan, self.plan.measuring.sims),
+            search_spec(champion, self.plan, self.plan.measuring.sims),
             test.max_games,
             tested=True,
         )
@@ -89,7 +86,7 @@ class Matches:
         return self._match(
             f"{who} vs {baseline}",
             "floor",
-            search_spec(model, self.plan),
+            search_spec(model, self.plan, self.plan.measuring.sims),
             baseline,
             self.plan.measuring.floor_games,
         )
@@ -99,7 +96,7 @@ class Matches:
         return self._match(
             "final exam: champion vs random",
             "full",
-            search_spec(champion, self.plan),
+            search_spec(champion, self.plan, self.plan.measuring.exam_sims),
             RANDOM,
             self.plan.measuring.exam_games,
         )

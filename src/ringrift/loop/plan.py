@@ -43,9 +43,10 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuringPlan:
-    """How strength is measured: `sims` for both sides of every match."""
+    """How strength is measured: `sims` for both sides of a match, `exam_sims` in the exam."""
 
     sims: int
+    exam_sims: int
     test: SequentialTest
     floor_games: int
     exam_games: int
@@ -105,6 +106,7 @@ def make_plan(
         ),
         measuring=MeasuringPlan(
             sims=measure.simulations,
+            exam_sims=measure.exam_simulations,
             test=SequentialTest(
                 elo0=0.0,
                 elo1=promote.elo_threshold,

@@ -9,8 +9,8 @@ from ringrift.rules.moves import CAPTURES, MOVE, pack
 
 
 @rule
-def can_slide_or_capture(s, b, c, h, cap):
-    """Test whether a stack of height `h` and cap `cap` standing on `c` could act (rules.md 6.1)."""
+def can_slide(s, b, c, h):
+    """Test whether a stack of height `h` standing on `c` could make a simple move (6.1 a)."""
     for d in range(b.par[DIRS]):
         t = b.nbr[c, d]
         dist = 1
@@ -19,28 +19,12 @@ def can_slide_or_capture(s, b, c, h, cap):
                 return True
             dist += 1
             t = b.nbr[t, d]
-        if s.cell[t] < COLLAPSED1 and s.cap[t] <= cap:
-            t = b.nbr[t, d]
-            dist += 1
-            while s.cell[t] < STACK1:
-                if dist >= h:
-                    return True
-                dist += 1
-                t = b.nbr[t, d]
     return False
 
 
 @rule
-def can_act(s, b, c):
-    """Test whether the stack on `c` has a simple move or a capture (rules.md 6.1)."""
-    return can_slide_or_capture(s, b, c, s.height[c], s.cap[c])
-
-
-@rule
-def can_capture(s, b, c):
-    """Test whether the stack on `c` has a legal capture segment (rules.md 8.1)."""
-    h = s.height[c]
-    cap = s.cap[c]
+def can_take(s, b, c, h, cap):
+    """Test whether a stack of height `h` and cap `cap` standing on `c` could capture (6.1 b)."""
     for d in range(b.par[DIRS]):
         t = b.nbr[c, d]
         dist = 1
@@ -59,10 +43,27 @@ def can_capture(s, b, c):
 
 
 @rule
-def gen_from(s, b, c, out, n):
-    """Append the simple moves and capture segments of the stack on `c` (rules.md 7.1, 8.1)."""
+def could_act(s, b, c, h, cap):
+    """Test whether a stack of height `h` and cap `cap` standing on `c` could act (rules.md 6.1)."""
+    return can_slide(s, b, c, h) or can_take(s, b, c, h, cap)
+
+
+@rule
+def can_act(s, b, c):
+    """Test whether the stack on `c` has a simple move or a capture (rules.md 6.1)."""
+    return could_act(s, b, c, s.height[c], s.cap[c])
+
+
+@rule
+def can_capture(s, b, c):
+    """Test whether the stack on `c` has a legal capture segment (rules.md 8.1)."""
+    return can_take(s, b, c, s.height[c], s.cap[c])
+
+
+@rule
+def gen_slides(s, b, c, out, n):
+    """Append the simple moves of the stack on `c` (rules.md 7.1)."""
     h = s.height[c]
-    cap = s.cap[c]
     for d in range(b.par[DIRS]):
         t = b.nbr[c, d]
         dist = 1
@@ -72,16 +73,6 @@ def gen_from(s, b, c, out, n):
                 n += 1
             dist += 1
             t = b.nbr[t, d]
-        if s.cell[t] < COLLAPSED1 and s.cap[t] <= cap:
-            target = t
-            t = b.nbr[t, d]
-            dist += 1
-            while s.cell[t] < STACK1:
-                if dist >= h:
-                    out[n] = pack(CAPTURES, c, target, t, 0)
-                    n += 1
-                dist += 1
-                t = b.nbr[t, d]
     return n
 
 
@@ -107,6 +98,12 @@ def gen_captures(s, b, c, kind, out, n):
                 dist += 1
                 t = b.nbr[t, d]
     return n
+
+
+@rule
+def gen_from(s, b, c, out, n):
+    """Append the simple moves and capture segments of the stack on `c` (rules.md 7.1, 8.1)."""
+    return gen_captures(s, b, c, CAPTURES, out, gen_slides(s, b, c, out, n))
 
 
 @rule

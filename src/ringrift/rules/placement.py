@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringrift.rules.cells import push_new_rings
 from ringrift.rules.jitconf import rule
 from ringrift.rules.layout import COLLAPSED1, EMPTY, MARKER, RINGS, STACK, STACK1, N
-from ringrift.rules.movement import any_stack_acts, can_slide_or_capture
+from ringrift.rules.movement import any_stack_acts, could_act
 from ringrift.rules.moves import PLACE, pack
 
 
@@ -19,8 +19,8 @@ def available(s, b, p):
 def can_place(s, b, p, c, k):
     """Test the no-dead-placement rule for `k` rings of `p` on the free cell or stack `c` (6.2)."""
     if s.cell[c] == STACK + p:
-        return can_slide_or_capture(s, b, c, s.height[c] + k, s.cap[c] + k)
-    return can_slide_or_capture(s, b, c, s.height[c] + k, k)
+        return could_act(s, b, c, s.height[c] + k, s.cap[c] + k)
+    return could_act(s, b, c, s.height[c] + k, k)
 
 
 @rule
@@ -33,11 +33,11 @@ def gen_placements(s, b, p, out, n):
     for c in range(b.par[N]):
         code = s.cell[c]
         if code == EMPTY:
-            if can_slide_or_capture(s, b, c, 1, 1):
+            if could_act(s, b, c, 1, 1):
                 out[n] = pack(PLACE, c, 0, 0, 1)
                 n += 1
                 for k in range(2, most + 1):
-                    if can_slide_or_capture(s, b, c, k, k):
+                    if could_act(s, b, c, k, k):
                         out[n] = pack(PLACE, c, 0, 0, k)
                         n += 1
         elif STACK1 <= code and code < COLLAPSED1 and can_place(s, b, p, c, 1):

@@ -19,7 +19,7 @@ from ringrift.rules.layout import (
     N,
 )
 from ringrift.rules.legal import legal, swap_offered
-from ringrift.rules.movement import can_slide_or_capture
+from ringrift.rules.movement import could_act
 from ringrift.rules.moves import PLACE, SKIP_PLACE, SWAP, pack
 from ringrift.rules.placement import available, can_place, may_skip_placement
 from ringrift.rules.turn import apply
@@ -64,9 +64,9 @@ def try_placement(s, b, p, avail, u):
     k = u - 3 * c + 1
     code = s.cell[c]
     if code == EMPTY:
-        if k > avail or not can_slide_or_capture(s, b, c, 1, 1):
+        if k > avail or not could_act(s, b, c, 1, 1):
             return -1
-        if k > 1 and not can_slide_or_capture(s, b, c, k, k):
+        if k > 1 and not could_act(s, b, c, k, k):
             return -1
         return pack(PLACE, c, 0, 0, k)
     if STACK1 <= code and code < COLLAPSED1 and k == 1 and can_place(s, b, p, c, 1):

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import ringrift
-from ringrift.rules import jitconf
 
 PACKAGE = Path(ringrift.__file__).parent
 HASH_OF_START = (
@@ -81,30 +80,6 @@ def test_an_unchanged_source_compiles_once(copied, tmp_path):
     second, _ = run(HASH_OF_START, copied.parent, cache)
     assert made
     assert (first, made) == (second, compiled_files(cache))
-
-
-@pytest.mark.parametrize("name", sorted(p.name for p in (PACKAGE / "rules").glob("*.py")))
-def test_every_rules_file_is_part_of_the_key(name, copied):
-    before = jitconf.source_key("rules", copied)
-    path = copied / "rules" / name
-    path.write_text(path.read_text() + "\n# edited\n")
-    assert jitconf.source_key("rules", copied) != before
-
-
-def test_old_caches_are_dropped(tmp_path, monkeypatch):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    for age in range(6):
-        stale = tmp_path / f"rules-{age:016d}"
-        stale.mkdir()
-        os.utime(stale, (age, age))
-    other = tmp_path / "agents-0000000000000000"
-    other.mkdir()
-    jitconf.cache_folder.cache_clear()
-    kept = jitconf.cache_folder("rules")
-    jitconf.cache_folder.cache_clear()
-    assert kept.is_dir()
-    assert other.is_dir()
-    assert len(list(tmp_path.glob("rules-*"))) == jitconf.KEPT_FOLDERS
 
 
 @pytest.mark.acceptance
