@@ -1,6 +1,6 @@
 """Random playouts of our rules engine next to those of OpenSpiel's C++ games, on one core, in one run.
 
-    python benchmarks/engine_vs_openspiel.py                  # about six minutes
+    python benchmarks/engine_vs_openspiel.py                  # about five minutes
     python benchmarks/engine_vs_openspiel.py --pairs othello,go --seconds 1 --rounds 3
 
 Both sides play uniformly random legal moves to the end of the game, again and again, without Python per move:
