@@ -105,7 +105,7 @@ def test_later_layers_win_and_each_value_remembers_its_layer(tmp_path):
         options={"training.batch_size": 500, "training.max_reuse": None},
     )
     training = loaded.values.training
-    assert (training.batch_size, training.max_reuse, training.hidden_dim) == (500, 6, 128)
+    assert (training.batch_size, training.max_reuse, training.model_size) == (500, 6, "tiny")
     kinds = {
         name: loaded.origins[f"training.{name}"].kind
         for name in Settings().training.__dict__
@@ -113,7 +113,7 @@ def test_later_layers_win_and_each_value_remembers_its_layer(tmp_path):
     }
     assert kinds["batch_size"] == "option"
     assert kinds["max_reuse"] == "environment"
-    assert kinds["hidden_dim"] == "profile"
+    assert kinds["model_size"] == "profile"
     assert kinds["warm_start"] == "default"
     assert loaded.origins["selfplay.games_per_job"].kind == "file"
 
@@ -215,8 +215,8 @@ def test_unknown_variables_warn_and_unknown_keys_of_sections_are_errors():
 
 def test_two_keys_with_one_meaning_agree_or_name_both_places(tmp_path):
     quick = load_settings(profile="quick", environ={})
-    assert quick.values.selfplay.min_games_for_training == 200
-    assert quick.values.training.trigger_threshold_games == 200
+    assert quick.values.selfplay.min_games_for_training == 400
+    assert quick.values.training.trigger_threshold_games == 400
     write_root(
         tmp_path,
         "training:\n  trigger_threshold_games: 10\nselfplay:\n  min_games_for_training: 20\n",
