@@ -1,5 +1,6 @@
 """The repository itself: what must be in it and what must not."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -71,13 +72,24 @@ def test_the_patterns_find_what_they_are_for(text):
     assert any(pattern.search(text) for pattern in FORBIDDEN)
 
 
+def make_plan(target, folder):
+    """What make would run, also where make itself runs this test."""
+    outer = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+    return subprocess.run(
+        ["make", "--dry-run", target],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name not in outer},
+    ).stdout
+
+
 @pytest.mark.parametrize("target", ["loop", "test", "check", "acceptance", "bench"])
 def test_each_target_installs_first_and_presupposes_only_python(target, tmp_path):
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    plan = subprocess.run(
-        ["make", "--dry-run", target], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    plan = make_plan(target, tmp_path).splitlines()
     venv = next(n for n, line in enumerate(plan) if "-m venv .venv" in line)
     install = next(n for n, line in enumerate(plan) if "pip install -c constraints.txt -e" in line)
     first_use = next(
@@ -97,14 +109,9 @@ def test_a_second_make_does_not_install_again(tmp_path):
     (tmp_path / ".venv" / "bin" / "python").write_text("")
     (tmp_path / ".venv" / ".installed-dev").write_text("")
 
-    def plan():
-        return subprocess.run(
-            ["make", "--dry-run", "test"], cwd=tmp_path, capture_output=True, text=True, check=True
-        ).stdout
-
-    assert "pip install" not in plan()
+    assert "pip install" not in make_plan("test", tmp_path)
     (tmp_path / "constraints.txt").touch()
-    assert "pip install" in plan()
+    assert "pip install" in make_plan("test", tmp_path)
 
 
 def test_ci_runs_the_tests_last_and_stops_at_the_first_error():
