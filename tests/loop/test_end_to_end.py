@@ -125,27 +125,35 @@ def test_ctrl_c_stops_with_130_and_a_second_loop_is_refused(tmp_path):
     check_whole(tmp_path)
 
 
-def kill_and_resume(root, kills, seed):
-    """Kill the loop `kills` times after random times, then let it end."""
+def finished(root):
+    return next((Paths(root).runs / CONFIG).glob("*/report.json"), None) is not None
+
+
+def kill_and_resume(folder, kills, seed):
+    """Kill loops `kills` times after random times, going on with each until it has ended.
+
+    A loop that ends before all kills were made is checked, and another root takes its place.
+    """
     rng = random.Random(seed)
-    survived = 0
-    for number in range(kills):
-        process = start(root)
-        try:
-            process.communicate(timeout=rng.uniform(1.0, 14.0))
-            survived += 1  # it had come to its end before
-        except subprocess.TimeoutExpired:
-            if number % 2:
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()  # its children must follow by themselves
-            process.communicate()
-        if (next((Paths(root).runs / CONFIG).glob("*/report.json"), None)) is not None:
-            break
-    if next((Paths(root).runs / CONFIG).glob("*/report.json"), None) is None:
-        code, _, err = finish(start(root))
-        assert code == 0, err
-    check_whole(root)
+    made = 0
+    while made < kills:
+        root = folder / f"after-{made}-kills"
+        root.mkdir()
+        while made < kills and not finished(root):
+            process = start(root)
+            try:
+                process.communicate(timeout=rng.uniform(1.0, 14.0))
+            except subprocess.TimeoutExpired:
+                if made % 2:
+                    os.killpg(process.pid, signal.SIGKILL)
+                else:
+                    process.kill()  # its children must follow by themselves
+                process.communicate()
+                made += 1
+        if not finished(root):
+            code, _, err = finish(start(root))
+            assert code == 0, err
+        check_whole(root)
 
 
 def test_three_kills_lose_nothing(tmp_path):
