@@ -8,6 +8,7 @@ import pytest
 
 from ringrift.records.traces import packaged_traces, read_traces, trace_files
 from ringrift.rules import BOARDS, BoardSpec, Position
+from ringrift.rules import layout as lay
 from ringrift.rules import moves as mv
 from ringrift.rules.geometry import board_tables, geometry
 from ringrift.rules.policy import entries, move_of, policy_entries, policy_layout
@@ -103,7 +104,7 @@ def test_entries_of_no_legal_move_are_refused():
 
 def pair(board, move, *, players=2, mover=1):
     spec = BoardSpec.create(board, players)
-    return policy_entries(board_tables(spec)[0], move, mover, players)
+    return policy_entries(lay.view(board_tables(spec))[0], move, mover, players)
 
 
 def plane_of(board, move, **seats):
