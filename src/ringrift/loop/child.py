@@ -9,13 +9,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from ringrift.core.errors import RingriftError
+from ringrift.core.processes import end_with_parent
 
 POLL_S = 0.1
 STOP_WAIT_S = 5.0
@@ -132,7 +132,7 @@ def _main(pipe: Connection, function: Callable[..., Any], arguments: dict[str, A
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_parent()
+    end_with_parent()
     try:
         result = function(lambda report: pipe.send(("report", report)), **arguments)
         pipe.send(("result", result))
@@ -157,16 +157,3 @@ def _portable(error: RingriftError) -> RingriftError:
 def _place(lines: list[str]) -> str:
     places = [line.strip() for line in lines if line.lstrip().startswith("File ")]
     return places[-1] if places else "unknown place"
-
-
-def _die_with_parent() -> None:
-    """End this process when the parent is gone, even by `kill -9`."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

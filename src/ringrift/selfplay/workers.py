@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringrift.core.errors import RingriftError, UsageError
 from ringrift.core.log import get_logger
+from ringrift.core.processes import end_with_parent
 from ringrift.selfplay.plans import GamePlan, PlayJob
 
 if TYPE_CHECKING:
@@ -394,7 +394,7 @@ def _load(job: PlayJob, name: str) -> Any:
 def _main(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_parent()
+    end_with_parent()
     player = _Player(pipe)
     try:
         player.run()
@@ -417,16 +417,3 @@ def _report(pipe: Connection, number: int, error: RingriftError) -> None:
         pipe.send(("error", number, plain))
         while True:
             pipe.recv()
-
-
-def _die_with_parent() -> None:
-    """End this process when the parent is gone, even by `kill -9`."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
