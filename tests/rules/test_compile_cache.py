@@ -28,6 +28,8 @@ PLAY_A_PLY = (
 
 
 def run(code, folder, cache, **environment):
+    """Run `code` compiled, also where this run itself is the plain mode."""
+    outer = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -35,7 +37,7 @@ def run(code, folder, cache, **environment):
         text=True,
         check=True,
         env={
-            **os.environ,
+            **outer,
             "PYTHONPATH": str(folder),
             "NUMBA_CACHE_DIR": str(cache),
             **environment,

@@ -302,6 +302,24 @@ def test_training_goes_on_from_its_parent(tmp_path):
             train(store, SPEC, options=options, parent=tmp_path / "gone.safetensors", **folders)
 
 
+def test_the_order_in_which_games_arrive_changes_nothing(tmp_path):
+    played = list(games(SPEC, 12))
+    found = set()
+    for name, arrived in (("one", played), ("other", played[::-1])):
+        with GameStore.open(tmp_path / f"{name}.db", writer=True) as store:
+            store.ingest(arrived)
+            report = train(
+                store,
+                SPEC,
+                options=TrainOptions(steps=4, batch_size=32),
+                size="micro",
+                models=tmp_path / name,
+                run_folder=tmp_path / f"run-{name}",
+            )
+        found.add(report.model_id)
+    assert len(found) == 1
+
+
 def test_options_out_of_range_are_refused():
     for wrong in ({"steps": 0}, {"steps": 5, "batch_size": 1}, {"steps": 5, "threads": 0}):
         with pytest.raises(UsageError):

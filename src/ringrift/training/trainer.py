@@ -143,15 +143,19 @@ def train(
     split of the same range. Raises `NegativeResult` without samples, `ModelError` for an unfit
     parent, `TrainingDiverged`.
     """
+    # By id: what is learned from a set of games must not depend on the order of their arrival.
     played, held = (
-        window(
-            store,
-            spec,
-            split=split,
-            games=games,
-            after_seq=after_seq,
-            up_to_seq=up_to_seq,
-            run=run,
+        sorted(
+            window(
+                store,
+                spec,
+                split=split,
+                games=games,
+                after_seq=after_seq,
+                up_to_seq=up_to_seq,
+                run=run,
+            ),
+            key=lambda game: game[0].id,
         )
         for split in ("train", "val")
     )
