@@ -14,7 +14,7 @@ BENCH_STAMP := .venv/.installed-bench
 # One thread per process: two cores are shared by pytest's workers, not by their BLAS threads.
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help install loop test check lint acceptance bench clean
+.PHONY: help install loop test check lint acceptance bench docs clean
 
 help:
 	@echo "make loop        play, learn, measure and promote: three generations in $(DATA_ROOT)/"
@@ -22,6 +22,7 @@ help:
 	@echo "make check       ruff, mypy, import order and the fast tests"
 	@echo "make acceptance  the long measurements of the acceptance lists"
 	@echo "make bench       the benchmark scripts"
+	@echo "make docs        write docs/reference anew"
 	@echo "make clean       remove caches and build results (never .venv or $(DATA_ROOT)/)"
 
 $(BIN)/python:
@@ -62,6 +63,9 @@ acceptance: $(DEV_STAMP)
 
 bench: $(BENCH_STAMP)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+docs: $(DEV_STAMP)
+	$(BIN)/ringrift scripts docs
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov

@@ -1,5 +1,11 @@
-"""What holds for every test: no deadlines by the clock, GPU tests only where there is a GPU."""
+"""What holds for every test: no deadlines by the clock, GPU tests only where there is a GPU.
 
+The table of this host's tasks is one of the tests' own: what runs beside them is not theirs.
+"""
+
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +14,12 @@ from hypothesis import settings
 # A busy machine makes single examples slow; pytest's own timeout catches what hangs.
 settings.register_profile("ringrift", deadline=None)
 settings.load_profile("ringrift")
+
+
+def pytest_configure(config):
+    folder = tempfile.mkdtemp(prefix="ringrift-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ["XDG_RUNTIME_DIR"] = folder
 
 
 def pytest_collection_modifyitems(items):

@@ -35,7 +35,12 @@ ONLY_IN = {
     "typer": {"cli"},
     "rich": {"cli"},
     "structlog": {"core/log.py"},
-    "ruamel": {"core/settings_loader.py"},
+    "ruamel": {"core/settings_loader/yaml_file.py", "core/yaml_text.py"},
+    "prometheus_client": {"core/metrics.py"},
+    "simple_pid": {"core/optimizer.py"},
+    "pybreaker": {"core/breakers.py"},
+    "stamina": {"core/retries.py"},
+    "pynvml": {"core/readings.py"},
 }
 # Rooms that import no torch, not even inside a function. The loop is control: its workers run in
 # processes of their own (design.md 2.8).

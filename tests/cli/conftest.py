@@ -21,6 +21,12 @@ from ringrift.cli.output import Column
 from ringrift.core import errors
 from ringrift.core.interrupt import Terminated
 
+# Other work on this machine must not make a command wait where a test is about something else.
+UNHURRIED = {
+    "RINGRIFT_LIMITS__CPU_CRITICAL": "100",
+    "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
+}
+
 RAISED = {
     "negative": errors.NegativeResult,
     "usage": errors.UsageError,
@@ -121,6 +127,8 @@ def ringrift(_probe, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("RINGRIFT_")]:
         monkeypatch.delenv(name)
+    for name, value in UNHURRIED.items():
+        monkeypatch.setenv(name, value)
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
@@ -143,7 +151,7 @@ def spawn(tmp_path):
         return subprocess.Popen(
             [sys.executable, "-c", "from ringrift.cli.main import main; main()", *arguments],
             cwd=tmp_path,
-            env={**clean, **(env or {})},
+            env={**clean, **UNHURRIED, **(env or {})},
             stdout=popen.pop("stdout", subprocess.PIPE),
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,

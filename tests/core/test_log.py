@@ -7,14 +7,15 @@ import sys
 
 import pytest
 
-from ringrift.core import log
+from ringrift.core import hidden, log
 from ringrift.core.log import JsonLines, bound, get_logger, hide_secret, setup_logging
 
 
 @pytest.fixture(autouse=True)
-def _restore():
+def _restore(monkeypatch):
+    monkeypatch.setattr(hidden, "_known", set())
+    monkeypatch.setattr(hidden, "_ordered", ())
     yield
-    log._state.secrets.clear()
     setup_logging("ringrift", level="warning")
 
 
@@ -74,6 +75,88 @@ def test_secrets_are_replaced_by_value_and_by_key(capsys):
     assert text.count("***") == 4
     with pytest.raises(ValueError, match="fewer than"):
         hide_secret("abc")
+
+
+class Failed(Exception):
+    def __str__(self):
+        return "no answer from http://h/x?token=tr0ub4dor"
+
+
+def test_objects_and_tracebacks_are_searched_too(capsys, tmp_path):
+    setup_logging("x", folder=tmp_path)
+    hide_secret("tr0ub4dor")
+    logger = get_logger("a")
+    logger.info("lost", error=Failed(), path=tmp_path / "tr0ub4dor", several={Failed()})
+    try:
+        int("tr0ub4dor")
+    except ValueError:
+        logger.exception("failed")
+    (path,) = tmp_path.iterdir()
+    assert "tr0ub4dor" not in path.read_text() + capsys.readouterr().err
+    assert "no answer from" in path.read_text()
+
+
+def test_passwords_in_urls_are_hidden_though_nobody_announced_them(capsys):
+    setup_logging("x")
+    get_logger("a").info("via socks5h://user:p@ss@proxy:1080/x@y and http://plain/x@y")
+    text = capsys.readouterr().err
+    assert "via socks5h://***@proxy:1080/x@y and http://plain/x@y" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "quoted"),
+    [
+        ("RINGRIFT_CLUSTER_AUTH_TOKEN", "tok-4711-abc", "tok-4711-abc"),
+        ("VAST_API_KEY", "k3y-4711", "k3y-4711"),
+        ("SOMEONES_PASSWORD", "correct horse", "correct horse"),
+        ("RINGRIFT_P2P__AUTH_TOKEN", "long-name-1", "long-name-1"),
+        ("RINGRIFT_SOCKS_PROXY", "socks5://user:hunter2@h:1", "hunter2"),
+        ("RINGRIFT_SOCKS_PROXY", "socks5://user:hunter%40@h:1", "hunter@"),
+        ("HTTPS_PROXY", "http://user:hunter2@h:1", "user:hunter2"),
+        ("RINGRIFT_WEBHOOK_URL", "https://h/hooks/T0K3NT0K3N", "POST /hooks/T0K3NT0K3N"),
+        ("RINGRIFT_WEBHOOK_URL", "https://h/hooks/T0K3NT0K3N", "T0K3NT0K3N"),
+        ("RINGRIFT_WEBHOOK_URL", "https://h/hooks?key=s3cr%20t", "key=s3cr%20t"),
+        ("RINGRIFT_SLACK_WEBHOOK_URL", "https://h/hooks?key=s3cr%20t", "s3cr t"),
+    ],
+)
+def test_secrets_of_the_environment_are_known_whole_and_in_parts(
+    capsys, monkeypatch, name, value, quoted
+):
+    monkeypatch.setenv(name, value)
+    setup_logging("x")
+    get_logger("a").info(f"it said: {quoted}", whole=value)
+    text = capsys.readouterr().err
+    assert quoted not in text
+    assert value not in text
+    assert "***" in text
+
+
+def test_words_of_a_url_without_a_token_stay_readable(capsys, monkeypatch):
+    monkeypatch.setenv("RINGRIFT_WEBHOOK_URL", "http://127.0.0.1:9/alerts")
+    setup_logging("x")
+    get_logger("a").info("wrote data/coordination/alerts.db")
+    assert "data/coordination/alerts.db" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("third_party", [True, False])
+def test_other_libraries_lines_lose_their_secrets_too(third_party):
+    code = (
+        "import logging; from ringrift.core.log import get_logger, setup_logging\n"
+        f"setup_logging('x', level='debug', third_party={third_party})\n"
+        "get_logger('a').info('begin')\n"
+        "try: raise OSError('cannot reach h/T0K3NT0K3N')\n"
+        "except OSError: logging.getLogger('lib').warning('to %s', 'T0K3NT0K3N', exc_info=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "RINGRIFT_CLUSTER_AUTH_TOKEN": "T0K3NT0K3N"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "to ***" in done.stderr
+    assert "cannot reach h/***" in done.stderr
+    assert "T0K3N" not in done.stderr
 
 
 def test_files_rotate_by_size_and_old_ones_go(tmp_path):

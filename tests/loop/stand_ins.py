@@ -148,3 +148,27 @@ class Silence:
 
     def note(self, text):
         self.lines.append(text)
+
+
+class FreeGuard:
+    """Never holds anything; `held` and `ending` may be set to make it."""
+
+    def __init__(self):
+        self.held = self.ending = False
+        self.on_change = lambda reasons: None
+        self._told = False
+
+    def listen(self, on_change):
+        self.on_change = on_change
+
+    def hold(self):
+        if self.held != self._told:
+            self._told = self.held
+            self.on_change(("memory 81 % of 80 %",) if self.held else ())
+        return self.held
+
+    def must_end(self):
+        return self.hold() and self.ending
+
+    def workers_end(self):
+        pass

@@ -13,7 +13,7 @@ from ringrift.models.decisions import append, read_chain
 from ringrift.models.registry import model_path
 from ringrift.records.store import GameStore
 
-from .stand_ins import PaperLearner, RandomWorkers, Silence, tiny_plan
+from .stand_ins import FreeGuard, PaperLearner, RandomWorkers, Silence, tiny_plan
 
 
 @pytest.fixture
@@ -23,7 +23,9 @@ def paths(tmp_path):
     return paths
 
 
-def go(paths, *, plan=None, mode="auto", workers=None, learner=None, stop=lambda: False):
+def go(
+    paths, *, plan=None, mode="auto", workers=None, learner=None, stop=lambda: False, guard=None
+):
     screen = Silence()
     report = run_loop(
         plan or tiny_plan(),
@@ -34,6 +36,7 @@ def go(paths, *, plan=None, mode="auto", workers=None, learner=None, stop=lambda
         stop=stop,
         make_workers=lambda: workers or RandomWorkers(),
         learner=learner or PaperLearner(),
+        guard=guard or FreeGuard(),
     )
     return report, screen
 
@@ -88,6 +91,47 @@ def test_a_run_goes_from_nothing_to_an_exam(paths):
     decisions = read_chain(paths.decisions, plan.config).decisions
     assert decisions[0].reason == "no model yet: random weights"
     assert decisions[1].inputs["candidate_random"]["games"] == 4
+
+
+class PausingWorkers(RandomWorkers):
+    """The guard bites at each third game, and lets go when the workers were closed."""
+
+    def __init__(self, guard):
+        super().__init__(self.bite)
+        self.guard = guard
+        self.closings = 0
+
+    def bite(self):
+        if self.played and self.played % 3 == 0 and not self.guard.held:
+            self.played += 1
+            self.guard.held = self.guard.ending = True
+
+    def close(self):
+        self.closings += 1
+        self.guard.held = self.guard.ending = False
+
+
+def test_what_the_guard_ends_is_done_later_and_nothing_twice(paths):
+    plan, guard = tiny_plan(), FreeGuard()
+    workers = PausingWorkers(guard)
+    report, screen = go(paths, plan=plan, workers=workers, guard=guard)
+    assert report.complete
+    assert workers.closings > 5
+    check_whole(paths, plan)
+    pauses = [line for line in screen.lines if line == "paused: memory 81 % of 80 %"]
+    assert len(pauses) == workers.closings - 1  # the last closing is the run's end
+    assert len([line for line in screen.lines if line == "going on"]) == len(pauses)
+    events = (report.folder / "events.jsonl").read_text()
+    assert events.count('"guard_level"') == 2 * len(pauses)
+
+
+def test_a_held_loop_that_is_asked_to_stop_stops(paths):
+    guard = FreeGuard()
+    guard.held = True
+    asked = []
+    report, _ = go(paths, guard=guard, stop=lambda: asked.append(1) or len(asked) > 2)
+    assert not report.complete
+    assert stored(paths) == []
 
 
 def test_the_same_run_again_is_a_new_one_and_goes_on_from_the_champion(paths):

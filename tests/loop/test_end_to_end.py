@@ -5,96 +5,45 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
 from ringrift.core.paths import Paths
-from ringrift.loop.control import STORE
-from ringrift.models.decisions import read_chain
-from ringrift.models.registry import model_ids
-from ringrift.records.store import GameStore
 
-CONFIG = "square8_2p"
-TINY = {
-    "RINGRIFT_TRAINING__TRIGGER_THRESHOLD_GAMES": "8",
-    "RINGRIFT_TRAINING__MODEL_SIZE": "micro",
-    "RINGRIFT_TRAINING__BATCH_SIZE": "64",
-    "RINGRIFT_TRAINING__MAX_REUSE": "1",
-    "RINGRIFT_SELFPLAY__MCTS_SIMULATIONS": "4",
-    "RINGRIFT_SELFPLAY__CHEAP_SIMULATIONS": "2",
-    "RINGRIFT_EVALUATION__SIMULATIONS": "2",
-    "RINGRIFT_EVALUATION__FLOOR_GAMES": "4",
-    "RINGRIFT_EVALUATION__EXAM_GAMES": "6",
-    "RINGRIFT_PROMOTION__MIN_GAMES": "4",
-    "RINGRIFT_PROMOTION__MAX_GAMES": "8",
-}
-GENERATIONS = 2
-GAMES = 8
-LIMIT_S = 540
+from .real_loop import CONFIG, GENERATIONS, LIMIT_S, check_whole, finish, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def command(root, *more):
-    main = "from ringrift.cli.main import main; main()"
-    words = ["--root", str(root), "loop", "run", "--profile", "quick", "--yes"]
-    words += ["--generations", str(GENERATIONS), "--seed", "11", *more]
-    return [sys.executable, "-c", main, *words]
-
-
-def start(root, *more):
-    environ = {name: value for name, value in os.environ.items() if "RINGRIFT" not in name}
-    return subprocess.Popen(
-        command(root, *more),
-        env={**environ, **TINY},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(process):
-    out, err = process.communicate(timeout=LIMIT_S)
-    return process.returncode, out, err
-
-
-def check_whole(root):
-    """No game twice, each replays to its hash, every stage done once, the run complete."""
-    paths = Paths(root)
-    with GameStore.open(paths.games / STORE) as store:
-        assert store.verify_all().failures == ()
-        games = [record for _, record, _ in store.records(CONFIG)]
-    keys = [(game.meta.run, game.meta.index) for game in games]
-    assert len(keys) == len(set(keys))
-    assert len({game.id for game in games}) == len(games)
-    selfplay = [game for game in games if game.meta.purpose == "selfplay"]
-    assert len(selfplay) == GENERATIONS * GAMES
-    chain = read_chain(paths.decisions, CONFIG)
-    assert [d.generation for d in chain.decisions] == [None, *range(1, GENERATIONS + 1)]
-    assert chain.champion in model_ids(paths.model_objects)
-    folders = list((paths.runs / CONFIG).iterdir())
-    assert len(folders) == 1
-    report = json.loads((folders[0] / "report.json").read_text())
-    assert len(report["generations"]) == GENERATIONS
-    assert report["exam"]["games"] == 6
-    seqs = [json.loads(line)["seq"] for line in (folders[0] / "events.jsonl").open()]
-    assert seqs == sorted(set(seqs))
-    return games
+def shown(root):
+    words = ["config", "show", "--config-key", CONFIG, "--profile", "quick", "--json"]
+    code, out, err = finish(start(root, words=words, metrics=""))
+    assert code == 0, err
+    return json.loads(out)
 
 
 def test_the_loop_ends_and_says_what_it_did(tmp_path):
-    code, out, err = finish(start(tmp_path, "--json"))
+    code, out, err = finish(start(tmp_path, "--json", metrics="--metrics-port 0"))
     assert code == 0, err
-    check_whole(tmp_path)
+    games = check_whole(tmp_path)
+    assert "metrics on http://127.0.0.1:" in err
+    last = next(Paths(tmp_path).runs.glob("*/*/metrics.jsonl")).read_text().splitlines()[-1]
+    counted = {
+        name: value
+        for name, value in json.loads(last)["values"].items()
+        if name.startswith("ringrift_loop_games_total")
+    }
+    assert sum(counted.values()) == len(games)
     result = json.loads(out)
     assert result["complete"]
     assert len(result["generations"]) == GENERATIONS
     assert result["exam"]["games"] == 6
     assert f"{CONFIG}: no model yet - starting from random weights (model " in err
     assert "generation 1" in err
+    saved = json.loads(next(Paths(tmp_path).runs.glob("*/*/settings.json")).read_text())
+    assert saved["hyperparameters"] == shown(tmp_path)["hyperparameters"]
+    assert saved["settings"] == shown(tmp_path)["settings"]
     # Deleting the event log changes nothing but history: the run is still finished.
     folder = next((Paths(tmp_path).runs / CONFIG).iterdir())
     (folder / "events.jsonl").unlink()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ringrift.core.errors import DataError, UsageError
+from ringrift.core.hyperparameters import load_hyperparameters, merge_hyperparameters
 from ringrift.core.settings_loader import load_settings
 from ringrift.loop.plan import make_plan
 from ringrift.loop.runs import Events, choose_run, open_run, read_json, write_json
@@ -63,10 +64,13 @@ def test_the_key_names_what_a_run_does():
 
 
 def test_the_quick_profile_makes_a_plan():
-    settings = load_settings(profile="quick", environ={}).values
-    plan = make_plan(settings, config="square8_2p", seed=3, generations=None)
+    loaded = load_settings(profile="quick", environ={})
+    settings = loaded.values
+    merged = merge_hyperparameters(load_hyperparameters(), "square8_2p", settings=loaded).values
+    plan = make_plan(settings, merged, config="square8_2p", seed=3, generations=None)
+    assert plan.training.learning_rate == settings.training.learning_rate
     assert plan.generations == 3
     assert plan.selfplay.games == settings.training.trigger_threshold_games
     assert plan.measuring.exam_games == 200
     with pytest.raises(UsageError, match="generations"):
-        make_plan(settings, config="square8_2p", seed=3, generations=0)
+        make_plan(settings, merged, config="square8_2p", seed=3, generations=0)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ringrift.cli.completion import complete_boards
 from ringrift.cli.invocation import current
 from ringrift.cli.output import Column
 from ringrift.core.errors import UsageError
@@ -19,7 +20,13 @@ def engine(
         bool, typer.Option("--playouts-only", help="Random playouts alone.")
     ] = False,
     boards: Annotated[
-        str, typer.Option("--boards", metavar="LIST", help="Comma list of boards, or all.")
+        str,
+        typer.Option(
+            "--boards",
+            metavar="LIST",
+            help="Comma list of boards, or all.",
+            autocompletion=complete_boards,
+        ),
     ] = "all",
     players: Annotated[
         str, typer.Option("--players", "--num-players", metavar="LIST", help="2, 3, 4 or a list.")
@@ -37,7 +44,10 @@ def engine(
     complete legal set. Compilation and a warm-up are not timed; games in progress when the time is
     over are played to their end and counted.
 
-    Examples: ringrift bench engine --playouts-only --boards square8,hexagonal --seconds 2
+    Reads and writes nothing; prints the rates with machine and versions.
+
+    Examples: ringrift bench engine --playouts-only --boards square8,hexagonal --seconds 2 |
+    ringrift bench engine --playouts-only --players 2,3,4 --threads 2 --json
 
     was: benchmark_engine.py
     """

@@ -1,35 +1,44 @@
-"""`ringrift config`: show, check and write settings (`core.md` 1)."""
+"""`ringrift config`: show, check, write and migrate settings (`core.md` 1)."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringrift.cli.completion import complete_configurations
 from ringrift.cli.failure import nearest
-from ringrift.cli.invocation import current
+from ringrift.cli.invocation import Invocation, current
 from ringrift.cli.output import Column
-from ringrift.core.errors import UsageError
-from ringrift.core.files import write_atomic
-from ringrift.core.paths import Paths
+from ringrift.cli.shared_options import DryRun, Profile
+from ringrift.core.backup import replace_keeping
+from ringrift.core.errors import SettingsError, UsageError
+from ringrift.core.paths import Paths, refuse_nested
 from ringrift.core.settings_loader import (
     DEFAULT_FILE,
-    OTHER_NAMES,
-    SHORT_NAMES,
+    VARIABLES,
     LoadedSettings,
-    check_file,
+    Origin,
+    Variable,
     known_keys,
     section_paths,
+    shown_value,
 )
+from ringrift.core.settings_loader.keys import value_at
+from ringrift.core.settings_text import commented_settings
 
-app = typer.Typer(add_completion=False, help="Show, check and write settings.")
+if TYPE_CHECKING:
+    from rich.console import Console
 
-Profile = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="Profile below the settings file.")
-]
+    from ringrift.core.hyperparameters import MergedHyperparameters
+    from ringrift.core.settings_files import CheckedFile
+
+app = typer.Typer(add_completion=False, help="Show, check, write and migrate settings.")
+
+Reveal = Annotated[bool, typer.Option("--reveal", help="Print what stands behind ***.")]
 
 
 @app.command("show")
@@ -37,16 +46,29 @@ def show(
     section: Annotated[
         str | None, typer.Option("--section", metavar="NAME", help="One section only.")
     ] = None,
+    config_key: Annotated[
+        str | None,
+        typer.Option(
+            "--config-key",
+            metavar="KEY",
+            help="Also the merged hyper-parameters of this configuration.",
+            autocompletion=complete_configurations,
+        ),
+    ] = None,
     origin: Annotated[
         bool, typer.Option("--origin", help="Say for each value who set it.")
     ] = False,
     profile: Profile = None,
+    reveal: Reveal = False,
 ) -> None:
-    """Print the effective settings.
+    """Print the effective settings, each as it is set.
 
-    Reads the settings file of the data root, or --config, and the environment.
+    Reads the settings file of the data root, or --config, the environment, and with --config-key
+    config/hyperparameters.json of the data root; writes nothing. Values are printed as they were
+    set: a relative path stays relative to the data root.
 
-    Examples: ringrift config show --section training --origin | ringrift config show --json
+    Examples: ringrift config show --section training --origin |
+    ringrift config show --config-key hex8_3p --origin --json
     """
     run = current()
     if section is not None and section not in section_paths():
@@ -55,59 +77,79 @@ def show(
             where="--section",
             hint=nearest(section, section_paths()),
         )
+    config = _configuration(config_key)
     loaded = run.settings(profile=profile)
+    merged = None if config is None else _merged(run, loaded, config)
     paths = [path for path in known_keys() if section is None or path.startswith(f"{section}.")]
-    values = {path: _value_at(loaded, path) for path in paths}
+    tree = _tree(loaded, reveal=reveal)
+    values = {path: tree[path] for path in paths}
     fields: dict[str, Any] = {"settings": _nested(values), "profile": profile}
     fields["file"] = str(loaded.file) if loaded.file else None
     if origin:
         fields["origins"] = {path: _origin(loaded, path) for path in paths}
+    if merged is not None:
+        fields["hyperparameters"] = merged.as_tree()
     columns = [Column("key"), Column("value"), *([Column("origin")] if origin else [])]
     rows = [
-        [path, _text(values[path]), *([str(loaded.origins[path])] if origin else [])]
+        [path, _text(values[path]), *([_place(run, loaded.origins[path])] if origin else [])]
         for path in paths
     ]
-    run.out.result(fields, human=run.out.table(columns, rows))
+
+    def tables(console: Console) -> None:
+        console.print(run.out.table(columns, rows))
+        if merged is not None:
+            console.print(_hyperparameter_table(run, merged, origin=origin))
+
+    run.out.result(fields, human=tables)
 
 
 @app.command("validate")
 def validate(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Settings files.")
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Settings, hyper-parameters or hosts files."),
     ] = None,
 ) -> None:
-    """Check settings files and print every error, not only the first.
+    """Check configuration files and print every error, not only the first.
 
-    Without FILE the settings of this run are checked: file, environment and profile together.
+    Reads settings (YAML), hyper-parameters (JSON) and hosts files (YAML), told apart by content and
+    name; writes nothing. Without FILE the settings of this run are checked, file and environment
+    together, and config/hyperparameters.json and config/distributed_hosts.yaml of the data root if
+    they are there. Of a hosts file only the syntax and repeated keys are checked so far.
+
     Exit code 78 when something is wrong.
 
-    Examples: ringrift config validate | ringrift config validate config/unified_loop.yaml
+    Examples: ringrift config validate | ringrift config validate config/unified_loop.yaml --json
     """
+    from ringrift.core.settings_files import check_configuration
+
     run = current()
-    if not files:
-        loaded = run.settings()
-        checked = [str(loaded.file)] if loaded.file else []
-        run.out.result({"files": checked, "problems": []}, human="settings are valid")
-        return
-    problems = []
-    for path in files:
+    for path in files or []:
         if not path.is_file():
             raise UsageError(f"no file {path}", where="FILE")
-        problems += [(path, problem) for problem in check_file(path)]
-    names = [str(path) for path in files]
-    found = [
-        {
-            "file": str(path),
-            "message": problem.message,
-            "where": problem.where,
-            "hint": problem.hint,
-        }
-        for path, problem in problems
-    ]
+    if not files:
+        _validate_run(run)
+        return
+    checked = [check_configuration(path) for path in files]
+    problems = [(one.path, problem) for one in checked for problem in one.problems]
     lines = "\n".join(f"error: {problem}" for _, problem in problems)
+    _say_warnings(run, checked)
     run.out.result(
-        {"files": names, "problems": found},
-        human=lines or f"{len(names)} file{'s' if len(names) > 1 else ''} valid",
+        {
+            "files": [str(path) for path in files],
+            "kinds": [one.kind for one in checked],
+            "problems": [
+                {
+                    "file": str(path),
+                    "message": problem.message,
+                    "where": problem.where,
+                    "hint": problem.hint,
+                }
+                for path, problem in problems
+            ],
+            "warnings": [warning for one in checked for warning in one.warnings],
+        },
+        human=lines or f"{len(files)} file{'s' if len(files) > 1 else ''} valid",
         ok=not problems,
     )
     if problems:
@@ -119,17 +161,21 @@ def env(
     every: Annotated[
         bool, typer.Option("--all", help="Also the long name of every settings key.")
     ] = False,
+    reveal: Reveal = False,
 ) -> None:
-    """List the environment variables with value, default, origin and meaning.
+    """List the environment variables with value, default, origin, meaning.
+
+    Reads the environment and the settings of this run; writes nothing. A variable that stands for a
+    settings key shows that key's value and who set it. RINGRIFT_<SECTION>__<KEY> reaches every key.
 
     Examples: ringrift config env | ringrift config env --all --json
     """
     run = current()
     loaded = run.settings()
-    rows = [_variable_row(loaded, name, target) for name, target in SHORT_NAMES.items()]
-    rows += [_other_row(name, meaning) for name, meaning in OTHER_NAMES.items()]
+    tree = _tree(loaded, reveal=reveal)
+    rows = [_variable_row(loaded, tree, variable, reveal=reveal) for variable in VARIABLES]
     if every:
-        rows += [_variable_row(loaded, key.variable, key.path) for key in known_keys().values()]
+        rows += [_key_row(loaded, tree, key.variable, key.path) for key in known_keys().values()]
     columns = [Column(head) for head in ("name", "value", "default", "origin", "meaning")]
     table = run.out.table(
         columns,
@@ -146,55 +192,177 @@ def init(
     folder: Annotated[
         Path | None, typer.Argument(metavar="[DIR]", help="Folder, else the working folder.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write the settings file again.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be made, change nothing.")
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the files again, keeping the old ones as .bak.")
     ] = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Make a data root: marker, folders and a settings file with every key commented out.
+    """Make a data root: marker, folders, commented settings, defaults.
 
-    Examples: ringrift config init | ringrift config init games/root
+    Writes the marker .ringrift-root, the folders, config/unified_loop.yaml with every key commented
+    out, and config/hyperparameters.json with the defaults; files that exist are kept.
+
+    Examples: ringrift config init | ringrift config init games/root --dry-run
     """
+    from ringrift.core.hyperparameters import (
+        HYPERPARAMETERS_FILE,
+        as_json_text,
+        shipped_hyperparameters,
+    )
+
     run = current()
     root = (folder or run.options.root or Path.cwd()).resolve()
     paths = Paths(root)
-    settings_file = root / DEFAULT_FILE
-    write = force or not settings_file.exists()
+    refuse_nested(root)
+    texts = {
+        root / DEFAULT_FILE: commented_settings(),
+        root / HYPERPARAMETERS_FILE: as_json_text(shipped_hyperparameters()),
+    }
+    kept = [path for path in texts if path.exists() and not force]
     if not dry_run:
         paths.create()
-        if write:
-            write_atomic(settings_file, commented_settings().encode())
-    fields = {"root": str(root), "settings_file": str(settings_file), "written": write}
+        for path, text in texts.items():
+            if path not in kept:
+                replace_keeping(path, text)
+    fields = {
+        "root": str(root),
+        "settings_file": str(root / DEFAULT_FILE),
+        "hyperparameters_file": str(root / HYPERPARAMETERS_FILE),
+        "written": root / DEFAULT_FILE not in kept,
+        "hyperparameters_written": root / HYPERPARAMETERS_FILE not in kept,
+        "dry_run": dry_run,
+    }
     verb = "would make" if dry_run else "made"
-    kept = "" if write else " (settings file kept; --force writes it again)"
-    run.out.result({**fields, "dry_run": dry_run}, human=f"{verb} the data root {root}{kept}")
+    names = ", ".join(path.relative_to(root).as_posix() for path in kept)
+    words = f" ({names} kept; --force writes again)" if kept else ""
+    run.out.result(fields, human=f"{verb} the data root {root}{words}")
 
 
-def commented_settings() -> str:
-    """Return a settings file with every key at its default, commented out.
+@app.command("migrate")
+def migrate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Settings file.")],
+    write: Annotated[
+        bool, typer.Option("--write", help="Change the file, keeping the old one as FILE.bak.")
+    ] = False,
+) -> None:
+    """Take retired keys out of a settings file; prints the difference.
 
-    Commented, because a value in the file would undo the profile's (`loop.md` 8).
+    Reads FILE and prints what would change as a unified diff; with --write it also changes FILE and
+    keeps the old one as FILE.bak. Only retired keys and the version change: comments, order, quotes
+    and every other byte stay. A file that is up to date is left alone.
+
+    Exit code 78 when the file is invalid, also after the retired keys are out: all its errors are
+    printed, and nothing is written.
+
+    Examples: ringrift config migrate config/unified_loop.yaml |
+    ringrift config migrate config/unified_loop.yaml --write
     """
-    lines = ["# RingRift settings. Every key stands here with its default, commented out.", ""]
-    open_sections: list[str] = []
-    for key in known_keys().values():
-        *sections, name = key.path.split(".")
-        for depth, section in enumerate(sections):
-            if open_sections[: depth + 1] != sections[: depth + 1]:
-                lines += (
-                    ["", f"{'  ' * depth}{section}:"]
-                    if depth == 0
-                    else [f"{'  ' * depth}{section}:"]
-                )
-        open_sections = sections
-        value = json.dumps(key.default) if not isinstance(key.default, str) else key.default
-        value = f'"{value}"' if key.path == "version" else value
-        lines.append(f"{'  ' * len(sections)}# {name}: {value}  # {key.meaning}")
-    return "\n".join(lines) + "\n"
+    from ringrift.core.settings_migration import migrate_file
+
+    run = current()
+    if not file.is_file():
+        raise UsageError(f"no file {file}", where="FILE")
+    migration = migrate_file(file)
+    diff = migration.diff(str(file))
+    backup = replace_keeping(file, migration.new) if write and migration.changed else None
+    fields: dict[str, Any] = {
+        "file": str(file),
+        "diff": diff,
+        "removed": [
+            {"path": one.path, "line": one.line, "instead": one.instead}
+            for one in migration.removed
+        ],
+        "changed": migration.changed,
+        "written": write and migration.changed,
+        "backup": str(backup) if backup is not None else None,
+    }
+    run.out.result(fields, human=diff.rstrip("\n") or f"{file} is up to date")
+    if migration.changed:
+        kept = f"written; the old file is {fields['backup']}"
+        run.out.note(kept if write else "nothing written; --write changes the file")
 
 
-def _value_at(loaded: LoadedSettings, path: str) -> Any:
-    node: Any = loaded.as_tree()
+def _validate_run(run: Invocation) -> None:
+    from ringrift.core.settings_files import HOSTS_FILE, check_data_root
+
+    hosts = HOSTS_FILE
+    problems: list[SettingsError] = []
+    names: list[str] = []
+    warnings: list[str] = []
+    try:
+        loaded = run.settings()
+        names = [str(loaded.file)] if loaded.file else []
+        hosts = loaded.values.hosts_config_path
+        warnings = list(loaded.warnings)
+    except SettingsError as error:
+        problems += error.problems
+    checked = check_data_root(run.known_root(), hosts=hosts)
+    _say_warnings(run, checked)
+    for one in checked:
+        problems += one.problems
+    if problems:
+        first = problems[0]
+        raise SettingsError(first.message, where=first.where, hint=first.hint, problems=problems)
+    run.out.result(
+        {
+            "files": [*names, *(str(one.path) for one in checked)],
+            "kinds": [*("settings" for _ in names), *(one.kind for one in checked)],
+            "problems": [],
+            "warnings": [*warnings, *(warning for one in checked for warning in one.warnings)],
+        },
+        human="settings are valid",
+    )
+
+
+def _say_warnings(run: Invocation, checked: list[CheckedFile]) -> None:
+    for one in checked:
+        for warning in one.warnings:
+            run.out.note(f"warning: {warning}")
+
+
+def _configuration(key: str | None) -> str | None:
+    if key is None:
+        return None
+    from ringrift.rules import parse_config
+
+    board, players = parse_config(key)
+    return f"{board}_{players}p"
+
+
+def _merged(run: Invocation, loaded: LoadedSettings, config: str) -> MergedHyperparameters:
+    from ringrift.core.hyperparameters import load_hyperparameters, merge_hyperparameters
+
+    file = load_hyperparameters(root=run.known_root())
+    for warning in file.warnings:
+        run.out.note(f"warning: {warning}")
+    merged = merge_hyperparameters(file, config, settings=loaded)
+    for note in merged.notes:
+        run.out.note(note)
+    return merged
+
+
+def _hyperparameter_table(run: Invocation, merged: MergedHyperparameters, *, origin: bool) -> Any:
+    columns = [Column("hyper-parameter"), Column("value")]
+    rows = [
+        [name, _text(value), *([_place(run, merged.origins[name])] if origin else [])]
+        for name, value in merged.values
+    ]
+    title = f"hyper-parameters of {merged.config} (confidence {merged.confidence})"
+    return run.out.table([*columns, *([Column("origin")] if origin else [])], rows, title=title)
+
+
+def _tree(loaded: LoadedSettings, *, reveal: bool) -> dict[str, Any]:
+    """Return every value by its path as plain data, secrets as `***` or as their reference."""
+    nested = loaded.as_tree()
+    return {
+        key.path: value_at(loaded.values, key.path).reference
+        if reveal and key.secret
+        else _at(nested, key.path)
+        for key in known_keys().values()
+    }
+
+
+def _at(node: Any, path: str) -> Any:
     for name in path.split("."):
         node = node[name]
     return node
@@ -216,29 +384,45 @@ def _origin(loaded: LoadedSettings, path: str) -> dict[str, Any]:
     return {"kind": origin.kind, "place": origin.place}
 
 
+def _place(run: Invocation, origin: Origin) -> str:
+    """Return an origin as it stands in a table: files of the data root relative to it."""
+    root = run.known_root()
+    return str(origin) if root is None else str(origin).removeprefix(f"{root}{os.sep}")
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "null"
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _variable_row(loaded: LoadedSettings, name: str, target: str) -> dict[str, Any]:
-    path = target.lstrip("!")
-    key, value = known_keys()[path], _value_at(loaded, path)
+def _key_row(
+    loaded: LoadedSettings, tree: dict[str, Any], name: str, path: str, *, inverted: bool = False
+) -> dict[str, Any]:
+    key, value = known_keys()[path], tree[path]
     default: Any = list(key.default) if isinstance(key.default, tuple) else key.default
-    if target.startswith("!"):
+    if inverted:
         value, default = not value, not default
-    meaning = f"{'not ' if target.startswith('!') else ''}{path}: {key.meaning}"
     return {
         "name": name,
         "value": value,
         "default": default,
         "origin": str(loaded.origins[path]),
-        "meaning": meaning,
+        "meaning": f"{'not ' if inverted else ''}{path}: {key.meaning}",
     }
 
 
-def _other_row(name: str, meaning: str) -> dict[str, Any]:
-    value = os.environ.get(name)
-    origin = "environment" if value is not None else "default"
-    return {"name": name, "value": value, "default": None, "origin": origin, "meaning": meaning}
+def _variable_row(
+    loaded: LoadedSettings, tree: dict[str, Any], variable: Variable, *, reveal: bool
+) -> dict[str, Any]:
+    if variable.key is not None and variable.reference is None:
+        return _key_row(loaded, tree, variable.name, variable.key, inverted=variable.inverted)
+    text = os.environ.get(variable.name)
+    shown = text if reveal else shown_value(variable.name)
+    return {
+        "name": variable.name,
+        "value": variable.default if shown is None else shown,
+        "default": variable.default,
+        "origin": "default" if text is None else "environment",
+        "meaning": variable.meaning,
+    }

@@ -11,6 +11,7 @@ import typer
 from ringrift.cli.invocation import current
 from ringrift.cli.lists import expand_paths
 from ringrift.cli.output import Column
+from ringrift.cli.shared_options import Board, ConfigKey, Players
 from ringrift.core.errors import DataError, NegativeResult, UsageError
 from ringrift.core.files import write_atomic
 
@@ -19,17 +20,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, help="Check, count and draw with the rules.")
 
-ConfigKey = Annotated[
-    str | None, typer.Option("--config-key", metavar="C", help="Configuration, e.g. square8_2p.")
-]
-Board = Annotated[str, typer.Option("--board", "--board-type", help="Board.")]
-Players = Annotated[int, typer.Option("--players", "--num-players", help="Players, 2 to 4.")]
 RuleOptions = Annotated[
     list[str] | None,
     typer.Option(
         "--option",
         metavar="K=V",
         help="Rule option: rings_per_player, lps_rounds, swap_rule, base_line_length.",
+        rich_help_panel="Game",
     ),
 ]
 
@@ -72,13 +69,13 @@ def parity(
         typer.Option("--engine", help="Compiled rules, or the same source as plain Python."),
     ] = "compiled",
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes (default: one per core).")
+        int | None, typer.Option("--workers", min=1, help="Processes [default: one per core].")
     ] = None,
     differences: Annotated[
         int, typer.Option("--differences", min=1, help="Stop after that many differences.")
     ] = 10,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Games per file (default: all).")
+        int | None, typer.Option("--limit", min=1, help="Games per file [default: all].")
     ] = None,
 ) -> None:
     """Replay recorded games of the reference engine, compare every ply.
@@ -149,7 +146,10 @@ def perft(
 ) -> None:
     """Count the move sequences from the start position, per depth.
 
-    Examples: ringrift engine perft --config-key hex8_3p --depth 5
+    Reads and writes nothing; the counts are compared with other implementations of the rules.
+
+    Examples: ringrift engine perft --config-key hex8_3p --depth 5 |
+    ringrift engine perft --board square8 --option swap_rule=false --depth 3 --json
     """
     from ringrift.rules import Position
     from ringrift.rules.perft import perft as count
@@ -194,6 +194,8 @@ def show(
     """Draw the position of a canonical state text.
 
     Reads the text itself, a file holding it, or standard input (-). Writes to FILE or prints.
+
+    Exit code 6 for a text that is no state.
 
     Examples: ringrift engine show --config-key hex8_3p |
     ringrift engine show --moves "P 3,3 2;M 3,3 3,6" --format svg --output position.svg

@@ -17,6 +17,7 @@ import typer
 
 from ringrift.cli.output import SCHEMA
 from ringrift.core.errors import RingriftError, SettingsError
+from ringrift.core.hidden import hide_environment, without_secrets
 from ringrift.core.interrupt import Terminated
 
 if TYPE_CHECKING:
@@ -102,15 +103,15 @@ def describe(error: BaseException, root: Path | None = None) -> Failure:
 def show(failure: Failure, invocation: Invocation, error: BaseException) -> None:
     """Print a failure where it belongs; tracebacks only with --verbose."""
     out = invocation.out
+    hide_environment()  # an early error comes before the log is set up
     if invocation.options.verbose and not isinstance(error, typer.TyperException):
-        traceback.print_exception(error, file=sys.stderr)
+        sys.stderr.write(_trace(error))
     for line in failure.lines():
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(f"{without_secrets(line)}\n")
     if out.as_json and not out.printed:
         head = {"schema": SCHEMA, "command": out.command, "ok": False}
-        sys.stdout.write(
-            json.dumps({**head, "error": failure.as_json()}, ensure_ascii=False) + "\n"
-        )
+        found = without_secrets({**head, "error": failure.as_json()})
+        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -149,10 +150,15 @@ def _write_report(error: BaseException, root: Path | None) -> Path | None:
     folder = logs if logs is not None and logs.is_dir() else Path(tempfile.gettempdir())
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     path = folder / f"ringrift-defect-{stamp}.log"
-    command = " ".join(sys.argv)
-    trace = "".join(traceback.format_exception(error))
+    hide_environment()
+    command = without_secrets(" ".join(sys.argv))
     try:
-        path.write_text(f"{command}\n{trace}", encoding="utf-8")
+        path.write_text(f"{command}\n{_trace(error)}", encoding="utf-8")
     except OSError:
         return None
     return path
+
+
+def _trace(error: BaseException) -> str:
+    """Return the traceback without the secrets that a library's message may quote."""
+    return str(without_secrets("".join(traceback.format_exception(error))))

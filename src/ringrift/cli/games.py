@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringrift.cli.completion import complete_configurations, complete_models
 from ringrift.cli.invocation import Invocation, current
 from ringrift.cli.output import Column
 from ringrift.core.errors import BusyError, NegativeResult, UsageError
@@ -27,12 +28,16 @@ FILTERS = "Filters"
 
 Db = Annotated[
     Path | None,
-    typer.Option("--db", metavar="FILE", help="Game store (default: data/games/games.db)."),
+    typer.Option("--db", metavar="FILE", help="Game store [default: data/games/games.db]."),
 ]
 ConfigKey = Annotated[
     str | None,
     typer.Option(
-        "--config-key", metavar="C", help="Configuration, as square8_2p.", rich_help_panel=FILTERS
+        "--config-key",
+        metavar="KEY",
+        help="Board and players, as square8_2p.",
+        autocompletion=complete_configurations,
+        rich_help_panel=FILTERS,
     ),
 ]
 Run = Annotated[
@@ -55,14 +60,21 @@ Reason = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", metavar="ID", help="Model that played.", rich_help_panel=FILTERS),
+    typer.Option(
+        "--model",
+        metavar="ID",
+        help="Model that played.",
+        autocompletion=complete_models,
+        rich_help_panel=FILTERS,
+    ),
 ]
 Since = Annotated[
     datetime | None,
     typer.Option(
         "--since",
+        metavar="TIME",
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"],
-        help="Stored since then (UTC).",
+        help="Stored since then (UTC), as 2026-01-31 or 2026-01-31T12:00:00.",
         rich_help_panel=FILTERS,
     ),
 ]
@@ -83,6 +95,8 @@ def list_games(
     ] = False,
 ) -> None:
     """List stored games, newest first.
+
+    Reads the game store; changes nothing.
 
     Examples: ringrift games list --purpose match --limit 10 |
     ringrift games list --quarantined --json
@@ -145,13 +159,15 @@ def show(
     db: Db = None,
     ply: Annotated[
         int | None,
-        typer.Option("--ply", min=0, help="Position before this ply (default: the end)."),
+        typer.Option("--ply", min=0, help="Position before this ply [default: the end]."),
     ] = None,
     svg: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Write the drawing to FILE.")
     ] = None,
 ) -> None:
     """Show a game: the board, its moves, and what the search found at a ply.
+
+    Reads the game store; with --svg writes the drawing, nothing else.
 
     Examples: ringrift games show 4112f6 | ringrift games show 4112f6 --ply 20 --svg board.svg
     """
@@ -231,10 +247,12 @@ def verify(
     run: Run = None,
     purpose: Purpose = None,
 ) -> None:
-    """Replay stored games from their own bytes and compare everything they claim.
+    """Replay stored games from their own bytes and compare what they claim.
 
     Every move must be legal; hashes, result, ranks, counters and search statistics must agree. A
     game of the store that fails is put into quarantine.
+
+    Reads the game store or FILE; writes only to the quarantine of the store.
 
     Exit code 1 when a game fails or none was checked, 6 for a file that cannot be read.
 
@@ -295,6 +313,8 @@ def export(
     ] = False,
 ) -> None:
     """Write stored games and their analyses as JSON lines, oldest first.
+
+    Reads the game store; writes FILE whole or not at all.
 
     Exit code 1 when no game fits.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ringrift.cli.output import Color, Output, wants_color
+from ringrift.core.environment import as_bool
 from ringrift.core.errors import SettingsError, UsageError
 from ringrift.core.log import Level, get_logger, setup_logging
 from ringrift.core.paths import Paths, locate_root, resolve_root
@@ -102,6 +103,13 @@ class Invocation:
             log.warning(warning)
         return loaded
 
+    def check_config(self) -> None:
+        """Refuse an invalid --config file, also in a command that reads no settings."""
+        if self.options.config is not None:
+            from ringrift.core.settings_loader import load_settings
+
+            load_settings(file=self.options.config, environ={})
+
     def confirm(self, question: str) -> bool:
         """Ask before something that cannot be undone; --yes answers, no terminal is exit 2."""
         if self.options.yes:
@@ -129,7 +137,8 @@ class Invocation:
         level = next((known for known in _LEVELS if known == named), level)
         if options.quiet:
             level = "error"
-        if options.verbose:
+        trace = "RINGRIFT_TRACE_DEBUG"
+        if options.verbose or as_bool(trace, os.environ.get(trace), default=False):
             level = "debug"
         setup_logging(
             self.out.command.partition(" ")[0] or "ringrift",
@@ -144,7 +153,7 @@ class Invocation:
     def _text_logs(self) -> bool:
         if self.options.log_format is not None:
             return self.options.log_format == "text"
-        named = os.environ.get("RINGRIFT_LOG_FORMAT", "text").lower()
+        named = os.environ.get("RINGRIFT_LOG_FORMAT", "auto").lower()
         if named not in {"text", "json", "auto"}:
             raise SettingsError(
                 f"RINGRIFT_LOG_FORMAT: found {named!r}; expected auto, text or json",

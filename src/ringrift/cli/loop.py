@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringrift.cli.completion import complete_configurations, complete_profiles
+from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.output import MAX_WIDTH, Column, Output, Progress, ProgressTask
 from ringrift.core.errors import UsageError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ringrift.loop.control import LoopReport
     from ringrift.loop.plan import LoopPlan
     from ringrift.loop.report import GenerationReport
-    from ringrift.loop.runs import Resume, Run
+    from ringrift.loop.runs import Resume
 
 app = typer.Typer(add_completion=False, help="Run the closed loop: play, learn, measure, promote.")
 
@@ -31,12 +32,22 @@ GIB = 1 << 30
 @app.command("run")
 def run(
     profile: Annotated[
-        str, typer.Option("--profile", metavar="NAME", help="Profile below the settings file.")
+        str,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Profile below the settings file.",
+            autocompletion=complete_profiles,
+        ),
     ] = "quick",
     configs: Annotated[
         str | None,
         typer.Option(
-            "--configs", "--config-key", metavar="KEY", help="Configuration [default: profile's]."
+            "--configs",
+            "--config-key",
+            metavar="KEY",
+            help="Configuration [default: profile's].",
+            autocompletion=complete_configurations,
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Base of all random numbers.")] = 0,
@@ -50,7 +61,8 @@ def run(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Worker processes [default: cores].")
+        int | None,
+        typer.Option("--workers", min=1, help="Worker processes [default: thread budget]."),
     ] = None,
     resume: Annotated[
         bool | None,
@@ -60,11 +72,25 @@ def run(
             "if there is one with the same settings].",
         ),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            "--metrics-port",
+            min=0,
+            max=65_535,
+            help="Port of /metrics, /health, /ready and /status.json on loopback; 0 takes a free one "
+            "[default: metrics_port].",
+        ),
+    ] = None,
+    no_metrics: Annotated[
+        bool, typer.Option("--no-metrics", help="Serve no metrics [default: metrics_enabled].")
+    ] = False,
+    no_wait: NoWait = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done; change nothing.")
     ] = False,
 ) -> None:
-    """Play against itself, learn, measure and promote, generation after generation.
+    """Play against itself, learn, measure and promote, again and again.
 
     Reads the settings and the data root; writes games (data/games), models (models/objects),
     decisions (models/decisions) and a run folder (runs/CONFIGURATION/RUN) with the exact settings,
@@ -76,27 +102,57 @@ def run(
 
     was: unified_ai_loop.py --foreground, run_improvement_loop.py
     """
+    from ringrift.core.cgroups import available_cpus
+    from ringrift.core.hyperparameters import load_hyperparameters, merge_hyperparameters
     from ringrift.core.interrupt import cooperative_stop
+    from ringrift.core.limits import thread_budget
     from ringrift.loop.plan import make_plan
+    from ringrift.loop.session import Session, start_loop
 
     invocation = current()
     loaded = invocation.settings(profile=profile)
-    plan = make_plan(
-        loaded.values, config=one_config(configs, loaded), seed=seed, generations=generations
+    config = one_config(configs, loaded)
+    merged = merge_hyperparameters(
+        load_hyperparameters(root=invocation.known_root()), config, settings=loaded
     )
-    count = workers or loaded.values.selfplay.max_concurrent_workers or cores()
+    plan = make_plan(
+        loaded.values, merged.values, config=config, seed=seed, generations=generations
+    )
+    count = workers or loaded.values.selfplay.max_concurrent_workers or thread_budget()
     if dry_run:
         show_plan(invocation.out, plan, count)
         return
+    invocation.paths(create=False)  # a missing root is refused before anything is waited for
+    ready_for(invocation, wait=not no_wait, config=plan.config, limits=loaded.values.limits)
     paths = invocation.paths()
     mode: Resume = "auto" if resume is None else "resume" if resume else "fresh"
+    port = loaded.values.metrics_port if metrics_port is None else metrics_port
+    served = (loaded.values.metrics_enabled or metrics_port is not None) and not no_metrics
+    session = Session(
+        workers=count,
+        mode=mode,
+        record={
+            **loaded.as_record(),
+            "hyperparameters": merged.as_tree(),
+            "command": invocation.arguments,
+        },
+        metrics_port=port if served else None,
+    )
     with cooperative_stop() as stop, invocation.out.progress() as progress:
         screen = Screen(invocation.out, progress)
         screen.note(
-            f"{cores()} cores, {memory_gib():.1f} GiB memory, GPU not used, {count} workers; root "
-            f"{paths.root}; profile {profile}; {plan.config}; seed {seed}"
+            f"{available_cpus():g} cores, {memory_gib():.1f} GiB memory, GPU not used, {count} "
+            f"workers; root {paths.root}; profile {profile}; {plan.config}; seed {seed}"
         )
-        report = run_here(plan, loaded, paths, mode, screen, stop, count)
+        report = start_loop(
+            plan,
+            loaded.values,
+            paths,
+            session,
+            screen=screen,
+            stop=lambda: stop.requested,
+            on_generation=screen.show_generation,
+        )
     if not report.complete:
         again = shlex.join(["ringrift", *without_mode(invocation.arguments), "--resume"])
         invocation.out.note(f"stopped; what was finished is kept. To go on: {again}")
@@ -104,46 +160,6 @@ def run(
             invocation.out.result(fields_of(report), ok=False)
         raise typer.Exit(stop.exit_code or 130)
     invocation.out.result(fields_of(report), human=lambda console: summary(report, console))
-
-
-def run_here(
-    plan: LoopPlan,
-    loaded: LoadedSettings,
-    paths: Any,
-    mode: Resume,
-    screen: Screen,
-    stop: Any,
-    workers: int,
-) -> LoopReport:
-    """Call the loop with what the command line gives it."""
-    from ringrift.loop.control import run_loop
-    from ringrift.loop.learn import ChildLearner
-    from ringrift.loop.players import Players
-    from ringrift.loop.warm import warm
-
-    def begin(run: Run) -> None:
-        words = "going on with" if run.resumed else "new run"
-        screen.note(f"{words} {run.folder}")
-        warm(screen, lambda: stop.requested)
-
-    return run_loop(
-        plan,
-        paths,
-        settings={
-            "settings": loaded.as_tree(),
-            "origins": {key: str(origin) for key, origin in loaded.origins.items()},
-            "profile": loaded.profile,
-            "command": current().arguments,
-        },
-        mode=mode,
-        screen=screen,
-        stop=lambda: stop.requested,
-        make_workers=lambda: Players(workers=workers, objects=paths.model_objects),
-        learner=ChildLearner(),
-        threads=workers,
-        on_begin=begin,
-        on_generation=screen.show_generation,
-    )
 
 
 class Screen:
@@ -196,14 +212,12 @@ def one_config(named: str | None, loaded: LoadedSettings) -> str:
     return choices[0]
 
 
-def cores() -> int:
-    """Return how many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def memory_gib() -> float:
-    """Return the machine's memory."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
+    """Return the memory that this machine, or this container, may use."""
+    from ringrift.core.readings import read_memory
+
+    memory = read_memory()
+    return 0.0 if memory is None else memory.total_bytes / GIB
 
 
 def without_mode(arguments: list[str]) -> list[str]:

@@ -10,21 +10,25 @@ import importlib
 import importlib.util
 import os
 import platform
-import shutil
 import sys
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command, get_install_completion_arguments
 
 from ringrift.cli.failure import INTERRUPTED, describe, show
+from ringrift.cli.help_text import escape_markup, reflow, styled
 from ringrift.cli.invocation import Invocation, begin, current
 from ringrift.cli.output import MAX_WIDTH
 from ringrift.core.errors import RingriftError
 from ringrift.core.interrupt import terminate_as_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROGRAM = "ringrift"
 PANEL = "Global options (before the group or after the command)"
@@ -32,12 +36,19 @@ PANEL = "Global options (before the group or after the command)"
 # Each group is the module `ringrift.cli.<name>` with `app: typer.Typer`; it is imported when it is
 # used, so its line of help stands here. A group is offered once its module exists.
 GROUPS: dict[str, str] = {
-    "config": "Show, check and write settings.",
+    "config": "Show, check, write and migrate settings.",
+    "node": "Show limits, safeguards, roles, optimizer and alerts of this machine.",
     "engine": "Check, count and draw with the rules.",
     "games": "List, show, verify and export stored games.",
     "loop": "Run the closed loop: play, learn, measure, promote.",
     "bench": "Measure speed.",
+    "doctor": "Check this machine and say what to do.",
+    "scripts": "Write the reference, man pages and result schemas.",
 }
+# Groups that are one command.
+SINGLE = frozenset({"doctor"})
+# Commands that report an invalid settings file as part of their answer.
+REPORTS_SETTINGS = frozenset({"config validate", "doctor"})
 
 HELP = """Play RingRift against itself, learn from it, and keep what got stronger.
 
@@ -48,7 +59,9 @@ Exit codes: 0 done, 1 answer is no, 2 usage, 3 not running, 4 refused, 5 partly 
 70 defect, 75 try later, 78 settings invalid, 130 and 143 interrupted."""
 
 SEE_GLOBAL = "Global options (--root, --json, -q, -v, --yes, ...): ringrift --help"
+HELP_NAMES = ["-h", "--help"]
 
+COMPLETE_VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"
 COMPLETION = frozenset({"install_completion", "show_completion"})
 EPILOG = "Examples: ringrift loop run --profile quick --yes | ringrift config show --origin"
 
@@ -105,9 +118,11 @@ def _global_params(*, hidden: bool) -> tuple[Any, ...]:
 
 def _remember(context: Any, param: Any, value: Any) -> Any:
     """Keep a global option's value, whichever level it was given on."""
-    if context.resilient_parsing:
-        return value
     invocation = current()
+    if context.resilient_parsing:  # completion looks for models in the root that was named
+        if param.name == "root" and value is not None:
+            invocation.options.root = Path(value)
+        return value
     if param.name == "verbose":
         invocation.options.verbose = max(value or 0, invocation.options.verbose)
     elif value is not None:  # False is an answer: --no-progress
@@ -130,10 +145,15 @@ def with_global_options(command: Any) -> Any:
     """Add the global options to a command and all below it; its own options of a name win."""
     own = [param for param in command.params if param.name not in COMPLETION]
     taken = {name for param in own for name in param.opts}
-    shared = _global_params(hidden=True)
+    for param in own:
+        if isinstance(param, TyperArgument) and param.metavar:
+            param.metavar = param.metavar.strip("[].")  # the usage line brackets it already
+        param.help = escape_markup(param.help) if param.help else None
+    shared = _global_params(hidden=COMPLETE_VARIABLE not in os.environ)  # a shell offers them
     command.params = [*own, *(param for param in shared if not taken.intersection(param.opts))]
-    command.help = reflow(command.help or "")
+    command.help = escape_markup(reflow(command.help or ""))
     command.epilog = command.epilog or SEE_GLOBAL
+    command.format_help = styled(command)
     if isinstance(command, TyperGroup):
         for below in command.commands.values():
             with_global_options(below)
@@ -142,16 +162,12 @@ def with_global_options(command: Any) -> Any:
     return command
 
 
-def reflow(text: str) -> str:
-    """Join the lines of each paragraph, so that help wraps at the terminal's width."""
-    paragraphs = text.strip().split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-
-
 def _after_options(callback: Any) -> Any:
     def call(**values: Any) -> Any:
         invocation = current()
         invocation.apply_options(invocation.out.command)
+        if invocation.command not in REPORTS_SETTINGS:
+            invocation.check_config()
         return callback(**values)
 
     return call
@@ -178,20 +194,31 @@ class LazyGroup(TyperGroup):
             app: typer.Typer = module.app
             app.info.name = cmd_name
             # A group stays a group even while it has a single command.
-            if not app.registered_callback and len(app.registered_commands) == 1:
+            single = cmd_name in SINGLE
+            if not single and not app.registered_callback and len(app.registered_commands) == 1:
                 app.callback()(lambda: None)
             command = get_command(app)
             command.name = cmd_name
-            command.help = command.help or GROUPS[cmd_name]
-            command.no_args_is_help = True
+            command.help = command.help if single else GROUPS[cmd_name]
+            command.no_args_is_help = not single
             self.commands[cmd_name] = with_global_options(command)
         return self.commands[cmd_name]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help without importing any group."""
+        with self._stand_ins():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Return the groups that fit without importing any."""
+        with self._stand_ins():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _stand_ins(self) -> Iterator[None]:
         self._listing = True
         try:
-            super().format_help(ctx, formatter)
+            yield
         finally:
             self._listing = False
 
@@ -208,22 +235,22 @@ def build() -> LazyGroup:
     version_param.expose_value = False
     version_param.callback = _show_version
     version_param.help = "Print the version; with --json also rules, Python, torch, commit."  # type: ignore[attr-defined]
-    return LazyGroup(
+    root = LazyGroup(
         name=PROGRAM,
         help=reflow(HELP),
         epilog=EPILOG,
         no_args_is_help=True,
         params=[*_global_params(hidden=False), version_param, *get_install_completion_arguments()],
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},
+        context_settings={"help_option_names": HELP_NAMES, "max_content_width": MAX_WIDTH},
         subcommand_metavar="GROUP COMMAND [OPTIONS]",
     )
+    root.format_help = styled(root)  # type: ignore[method-assign]
+    return root
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; nothing is raised."""
     invocation = begin(arguments)
-    if not arguments or {"-h", "--help"}.intersection(arguments):
-        _limit_help_width()
     try:
         with terminate_as_exception():
             code = _invoke(arguments)
@@ -245,9 +272,29 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process and end it with the exit code."""
-    if f"_{PROGRAM.upper()}_COMPLETE" in os.environ:
+    _open_closed_streams()
+    if COMPLETE_VARIABLE in os.environ:
+        _keep_words()
         build().main(prog_name=PROGRAM)
     sys.exit(run(sys.argv[1:]))
+
+
+def _keep_words() -> None:
+    """Leave values as words in this process, which completes: their types cost a shell 60 ms."""
+
+    def process(param: Any, context: Any, value: Any) -> Any:
+        return value if param.callback is None else param.callback(context, param, value)
+
+    for kind in (TyperArgument, TyperOption):
+        kind.process_value = process  # type: ignore[assignment]
+
+
+def _open_closed_streams() -> None:
+    """Put the null device where a standard stream was closed, before a file takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open to the end
+            setattr(sys, name, stream)
 
 
 def _invoke(arguments: list[str]) -> int:
@@ -259,6 +306,8 @@ def _invoke(arguments: list[str]) -> int:
 
 def _fail(error: BaseException, invocation: Invocation) -> int:
     if isinstance(error, SystemExit):
+        if isinstance(error.__context__, BrokenPipeError):  # how rich reports a closed pipe
+            return 0
         return error.code if isinstance(error.code, int) else INTERRUPTED
     if type(error).__name__ == "NoArgsIsHelpError" and isinstance(error, typer.TyperException):
         sys.stderr.write(error.format_message() + "\n")
@@ -280,12 +329,6 @@ def _drop_output() -> None:
     """Send what is still buffered nowhere: the reader has gone, which is no error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
-
-
-def _limit_help_width() -> None:
-    from typer import rich_utils
-
-    rich_utils.MAX_WIDTH = min(MAX_WIDTH, shutil.get_terminal_size().columns)
 
 
 def version_fields() -> dict[str, Any]:

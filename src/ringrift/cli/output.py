@@ -123,9 +123,12 @@ class Output:
         from rich.text import Text
 
         made = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
-        for column in columns:
+        for place, column in enumerate(columns):
             made.add_column(
-                column.head, justify="right" if column.number else "left", overflow="fold"
+                column.head,
+                justify="right" if column.number else "left",
+                overflow="fold",
+                no_wrap=place == 0,  # what a row is about stays whole
             )
         for row in rows:
             made.add_row(*(Text(shown(value)) for value in row))

@@ -11,6 +11,13 @@ from typing import Annotated
 
 import typer
 
+from ringrift.cli.completion import (
+    complete_boards,
+    complete_configurations,
+    complete_models,
+    complete_profiles,
+)
+
 Board = Annotated[
     str,
     typer.Option(
@@ -18,6 +25,7 @@ Board = Annotated[
         "--board-type",
         metavar="BOARD",
         help="square8, hex8, square19 or hexagonal (sq8, sq19, hex).",
+        autocompletion=complete_boards,
         rich_help_panel="Game",
     ),
 ]
@@ -33,7 +41,27 @@ ConfigKey = Annotated[
         "--config-key",
         metavar="KEY",
         help="Board and players, as square8_2p.",
+        autocompletion=complete_configurations,
         rich_help_panel="Game",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="ID",
+        help="Model: an alias, an id or its first digits.",
+        autocompletion=complete_models,
+        rich_help_panel="Game",
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Profile below the settings file.",
+        autocompletion=complete_profiles,
     ),
 ]
 Seed = Annotated[

@@ -215,7 +215,7 @@ def open_sqlite(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         if not readonly:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _switch_to_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
@@ -227,6 +227,20 @@ def open_sqlite(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         connection.close()
         raise DataError(f"not a usable SQLite database: {error}", where=str(path)) from error
     return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Set the write-ahead log; SQLite's busy timeout does not cover this statement."""
+    deadline_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= deadline_s:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import socket
 import sys
 import time
@@ -20,13 +19,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ringrift.core.hidden import HIDDEN, hide_environment, hide_secret, without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping
+
+__all__ = [
+    "HIDDEN",
+    "JsonLines",
+    "Level",
+    "Logger",
+    "bound",
+    "get_logger",
+    "hide_secret",
+    "setup_logging",
+    "without_secrets",
+]
 
 ROTATE_BYTES = 50_000_000
 KEEP_FILES = 10
 KEEP_DAYS = 14
-HIDDEN = "***"
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[str, int] = {
@@ -35,8 +47,6 @@ _LEVELS: dict[str, int] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-_SECRET_KEY = re.compile(r"(token|password|passwd|secret|api_?key|authorization)$", re.IGNORECASE)
-_LEAST_SECRET_LENGTH = 6
 
 
 @dataclass(slots=True)
@@ -48,7 +58,6 @@ class _State:
     third_party: bool = False
     file: JsonLines | None = None
     fixed: dict[str, Any] = field(default_factory=dict)
-    secrets: set[str] = field(default_factory=set)
     configured: bool = False
 
 
@@ -192,8 +201,12 @@ def setup_logging(
 
     Standard error gets events from `level` upwards, as text or JSON. With `folder` or `file` all
     events go there as JSON lines, whatever the level of standard error. `fixed` (node, run, config,
-    job) are added to each event; `third_party` lets other libraries' logs through.
+    job) are added to each event; `third_party` lets other libraries' logs through. The secrets of
+    the environment are hidden from now on, in other libraries' lines too.
     """
+    hide_environment()
+    if logging.lastResort is not None:  # what prints libraries' warnings that nobody handles
+        logging.lastResort.setFormatter(_Hiding())
     if _state.file is not None:
         _state.file.close()
     _state.component = component
@@ -219,30 +232,6 @@ def bound(**values: Any) -> Iterator[None]:
         _state.fixed = former
 
 
-def hide_secret(value: str) -> None:
-    """Replace `value` by `***` in every event from now on; too short values are refused."""
-    if len(value) < _LEAST_SECRET_LENGTH:
-        raise ValueError(
-            f"a secret of fewer than {_LEAST_SECRET_LENGTH} characters cannot be hidden"
-        )
-    _state.secrets.add(value)
-
-
-def without_secrets(value: Any, key: str = "") -> Any:
-    """Return `value` with secrets replaced, inside dicts and lists too."""
-    if key and value and _SECRET_KEY.search(key):
-        return HIDDEN
-    if isinstance(value, str):
-        for secret in _state.secrets:
-            value = value.replace(secret, HIDDEN)
-        return value
-    if isinstance(value, dict):
-        return {name: without_secrets(item, str(name)) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_secrets(item) for item in value]
-    return value
-
-
 def _configure() -> None:
     if _state.configured:
         return
@@ -261,7 +250,16 @@ def _configure() -> None:
     )
     if _state.third_party:
         logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, force=True)
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(_Hiding(logging.BASIC_FORMAT))
     _state.configured = True
+
+
+class _Hiding(logging.Formatter):
+    """Format other libraries' records without our secrets, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return str(without_secrets(super().format(record)))
 
 
 def _finish(

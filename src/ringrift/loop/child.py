@@ -7,15 +7,13 @@ a result is an error with what it said last, never a missing value.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from ringrift.core.errors import RingriftError
-from ringrift.core.processes import end_with_parent
+from ringrift.core.processes import begin_worker, threads_of_children
 
 POLL_S = 0.1
 STOP_WAIT_S = 5.0
@@ -52,7 +50,7 @@ def run_child(
     process = context.Process(
         target=_main, args=(theirs, function, arguments), name=what, daemon=True
     )
-    with _threads_of_children(threads):
+    with threads_of_children(threads):
         process.start()
     theirs.close()
     try:
@@ -98,41 +96,8 @@ def _end(process: Any) -> None:
         process.join()
 
 
-class _threads_of_children:  # noqa: N801 - reads as a statement
-    """Set the thread count that a child's matrix libraries see when they are loaded.
-
-    Their threads wait asleep: spinning ones take the cores from whoever else works here.
-    """
-
-    def __init__(self, threads: int) -> None:
-        count = str(threads)
-        self._wanted = {
-            "OMP_NUM_THREADS": count,
-            "MKL_NUM_THREADS": count,
-            "OPENBLAS_NUM_THREADS": count,
-            "OMP_WAIT_POLICY": "PASSIVE",
-        }
-        self._former: dict[str, str | None] = {}
-
-    def __enter__(self) -> None:
-        for name, value in self._wanted.items():
-            self._former[name] = os.environ.get(name)
-            os.environ[name] = value
-
-    def __exit__(self, *_error: object) -> None:
-        for name, value in self._former.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def _main(pipe: Connection, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent()
+    begin_worker()
     try:
         result = function(lambda report: pipe.send(("report", report)), **arguments)
         pipe.send(("result", result))

@@ -7,7 +7,8 @@ an unfinished training, nothing else: the next start finds out from the facts wh
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -56,6 +57,7 @@ STORE = "selfplay.db"
 TRAINING = "training"
 INGEST_EVERY = 16
 REJECTIONS_BEFORE_RETURN = 3
+PAUSE_POLL_S = 0.5
 
 
 class Task(Protocol):
@@ -102,6 +104,38 @@ class Learner(Protocol):
         ...
 
 
+class Guard(Protocol):
+    """What may keep the loop from working; `guard.LoopGuard` is one."""
+
+    def listen(self, on_change: Callable[[tuple[str, ...]], None]) -> None:
+        """Tell `on_change` from now on when the reasons appear, change or are gone."""
+        ...
+
+    def hold(self) -> bool:
+        """Say whether nothing new may begin."""
+        ...
+
+    def must_end(self) -> bool:
+        """Say whether what runs must end now."""
+        ...
+
+    def workers_end(self) -> None:
+        """Take note that the workers are about to be ended."""
+        ...
+
+
+class Observer(Protocol):
+    """Whom control tells what happens; `telemetry.Telemetry` is one."""
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Take an event of the run's log."""
+        ...
+
+    def games(self, games: Sequence[Played], added: int) -> None:
+        """Take games that were handed to the store."""
+        ...
+
+
 class Stopped(Exception):
     """The run was asked to stop; everything finished is kept."""
 
@@ -130,14 +164,18 @@ class Control:
     learner: Learner
     screen: Screen
     stop: Callable[[], bool]
+    guard: Guard
     threads: int = 1
     on_generation: Callable[[GenerationReport], None] = lambda report: None
+    observer: Observer | None = None
     spec: BoardSpec = field(init=False)
     matches: Matches = field(init=False)
+    cut_short: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.spec = spec_of(self.plan.config)
         self.matches = Matches(self.plan, self.spec)
+        self.guard.listen(self.guard_changed)
 
     # --- facts
 
@@ -208,15 +246,18 @@ class Control:
             stage, reason = next_stage(facts)
             if stage == "done":
                 return
+            if stage not in ("decide", "report"):
+                self.wait_until_free()
             if self.stop():
                 raise Stopped
+            self.cut_short = False
             cycle = None if stage in ("exam", "report", "unborn") else facts.generation
             self.event("stage_started", cycle, stage=stage, reason=reason)
             clock, before_s = Clock(), cpu_seconds()
             try:
                 getattr(self, f"do_{stage}")(facts)
             except ChildStopped:
-                raise Stopped from None
+                pass  # whoever asked for it is looked at below
             finally:
                 self.event(
                     "stage_ended",
@@ -229,14 +270,40 @@ class Control:
                 self.finish_generation(facts.generation)
             if self.stop():
                 raise Stopped
-            if self.gather() == facts:
+            if not self.cut_short and self.gather() == facts:
                 raise RingriftError(
                     f"the stage {stage} changed nothing", where=str(self.run.folder)
                 )
 
+    def ended(self) -> bool:
+        """Tell workers and children to end: the run was asked to stop, or the guard wants it."""
+        if self.stop():
+            return True
+        if self.guard.must_end():
+            self.cut_short = True
+        return self.cut_short
+
+    def wait_until_free(self) -> None:
+        """Wait while the guard holds, with the workers' memory given back; raises `Stopped`."""
+        if not self.guard.hold():
+            return
+        self.guard.workers_end()
+        self.workers.close()
+        while self.guard.hold():
+            if self.stop():
+                raise Stopped
+            time.sleep(PAUSE_POLL_S)
+
+    def guard_changed(self, reasons: tuple[str, ...]) -> None:
+        """Say that the guard holds the loop, and why, or that it lets it go on."""
+        self.event("guard_level", held=bool(reasons), reasons=list(reasons))
+        self.screen.note(f"paused: {'; '.join(reasons)}" if reasons else "going on")
+
     def event(self, kind: str, cycle: int | None = None, **data: Any) -> None:
         """Write an event."""
-        self.run.events.write(kind, config=self.plan.config, cycle=cycle, **data)
+        event = self.run.events.write(kind, config=self.plan.config, cycle=cycle, **data)
+        if self.observer is not None:
+            self.observer.event(event)
 
     def do_unborn(self, facts: Facts) -> None:
         """Make a model of random weights and put it at the head of the chain, saying so."""
@@ -247,7 +314,7 @@ class Control:
             size=self.plan.training.size,
             seed=seed,
             objects=self.paths.model_objects,
-            stop=self.stop,
+            stop=self.ended,
         )
         append(
             self.paths.decisions,
@@ -280,7 +347,7 @@ class Control:
         ) as task:
             done = total - len(facts.missing_games)
             task.update(done)
-            for stored in self.ingested(self.workers.selfplay(order, self.stop)):
+            for stored in self.ingested(self.workers.selfplay(order, self.ended)):
                 done += stored
                 task.update(done)
         self.event("games_ingested", facts.generation, games=done, total=total)
@@ -304,6 +371,8 @@ class Control:
     def ingest(self, games: list[Played]) -> int:
         """Store verified games; an unverifiable one stops the run, for it is a defect."""
         report = self.store.ingest(games, source=self.run.id)
+        if self.observer is not None:
+            self.observer.games(games, report.added)
         if report.quarantined:
             self.event("games_quarantined", games=report.quarantined, reasons=dict(report.reasons))
             raise RingriftError(
@@ -340,7 +409,7 @@ class Control:
                 up_to_seq=self.store.max_seq(),
                 threads=self.threads,
             )
-            report = self.learner.candidate(order, on_report=show, stop=self.stop)
+            report = self.learner.candidate(order, on_report=show, stop=self.ended)
         self.event("training_finished", facts.generation, **report)
 
     def parent(self, facts: Facts) -> str:
@@ -369,6 +438,8 @@ class Control:
         assert facts.candidate is not None
         for match in self.matches.of_generation(facts.candidate, facts.champion).values():
             self.play(match, facts.generation)
+            if self.cut_short:
+                return
 
     def play(self, match: NamedMatch, cycle: int | None) -> MatchResult:
         """Play one match to its end."""
@@ -386,7 +457,7 @@ class Control:
                 task.update(result.games, name=f"{head}{words}")
 
             def players(plan: Any, games: Any) -> Iterator[Any]:
-                for record in self.workers.match(plan, games, self.stop):
+                for record in self.workers.match(plan, games, self.ended):
                     if record.result.end != "aborted":
                         self.ingest([(record, None)])
                     yield record
@@ -397,7 +468,7 @@ class Control:
                 players,
                 title=match.title,
                 on_progress=show,
-                stop=self.stop,
+                stop=self.ended,
             )
         if result.complete:
             self.event("match_finished", cycle, **result.as_tree())
@@ -531,15 +602,17 @@ def run_loop(
     plan: LoopPlan,
     paths: Paths,
     *,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
     mode: Resume,
     screen: Screen,
     stop: Callable[[], bool],
     make_workers: Callable[[], Workers],
     learner: Learner,
+    guard: Guard,
     threads: int = 1,
     on_begin: Callable[[Run], None] = lambda run: None,
     on_generation: Callable[[GenerationReport], None] = lambda report: None,
+    observer: Observer | None = None,
 ) -> LoopReport:
     """Run the loop to its end, or until `stop`; only one at a time on a data root.
 
@@ -576,7 +649,9 @@ def run_loop(
             threads=threads,
             screen=screen,
             stop=stop,
+            guard=guard,
             on_generation=on_generation,
+            observer=observer,
         )
         control.event("loop_started", run=run.id, resumed=run.resumed)
         complete = False

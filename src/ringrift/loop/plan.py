@@ -10,6 +10,7 @@ from ringrift.core.ids import canonical_json, content_id
 from ringrift.evaluation.sprt import SequentialTest
 
 if TYPE_CHECKING:
+    from ringrift.core.hyperparameter_schema import Hyperparameters
     from ringrift.core.settings import Settings
     from ringrift.rules import BoardSpec
 
@@ -74,9 +75,17 @@ class LoopPlan:
 
 
 def make_plan(
-    settings: Settings, *, config: str, seed: int, generations: int | None = None
+    settings: Settings,
+    hyperparameters: Hyperparameters,
+    *,
+    config: str,
+    seed: int,
+    generations: int | None = None,
 ) -> LoopPlan:
-    """Take a run's numbers from the settings; `generations` replaces the settings' number."""
+    """Take a run's numbers from the settings and the configuration's merged hyper-parameters.
+
+    `generations` replaces the settings' number.
+    """
     play, learn = settings.selfplay, settings.training
     measure, promote = settings.evaluation, settings.promotion
     cheap = play.cheap_simulations
@@ -100,8 +109,8 @@ def make_plan(
             size=learn.model_size,
             window_games=learn.window_games,
             epochs=learn.max_reuse,
-            batch_size=learn.batch_size,
-            learning_rate=1e-3 if learn.learning_rate is None else learn.learning_rate,
+            batch_size=hyperparameters.batch_size,
+            learning_rate=hyperparameters.learning_rate,
             ema_decay=learn.ema_decay if learn.use_ema else 0.0,
         ),
         measuring=MeasuringPlan(

@@ -12,7 +12,7 @@ from ringrift.selfplay.plans import GamePlan, PlayJob
 from ringrift.selfplay.workers import WorkerPool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from ringrift.evaluation.matches import MatchGame, MatchPlan
@@ -21,11 +21,22 @@ if TYPE_CHECKING:
 
 
 class Players:
-    """Plays self-play and match games in one pool of processes that stays alive in between."""
+    """Plays self-play and match games in one pool of processes that stays alive in between.
 
-    def __init__(self, *, workers: int, objects: Path, games_per_worker: int = 64) -> None:
+    While `hold` says so no game begins; those under way are played on.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        objects: Path,
+        games_per_worker: int = 64,
+        hold: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._pool = WorkerPool(workers, games_per_worker)
         self._objects = objects
+        self._hold = hold
 
     def selfplay(self, order: SelfplayOrder, stop: Stop) -> Iterator[Played]:
         """Play self-play games; every index appears once unless it was stopped."""
@@ -47,6 +58,7 @@ class Players:
             pool=self._pool,
             opening_choices=plan.opening_choices,
             stop=stop,
+            hold=self._hold,
         )
 
     def match(
@@ -68,7 +80,7 @@ class Players:
             GamePlan(index=game.index, seed=game.seed, seats=game.seats, opening=game.opening)
             for game in games
         ]
-        for record, _ in self._pool.play(job, plans, stop):
+        for record, _ in self._pool.play(job, plans, stop, self._hold):
             yield record
 
     def close(self) -> None:

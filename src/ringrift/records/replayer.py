@@ -9,7 +9,7 @@ import numpy as np
 from ringrift.core.errors import DataError
 from ringrift.records import replay as kernel
 from ringrift.records.record import CHECK_EVERY, VerificationError
-from ringrift.rules import BoardSpec, Position
+from ringrift.rules import BoardSpec, Position, trace
 from ringrift.rules import moves as mv
 from ringrift.rules.codec import codec
 from ringrift.rules.position import WORKSPACE, board_view
@@ -46,6 +46,15 @@ class Replayer:
 
     def advance(self, ply: int) -> None:
         """Play up to `ply` moves in all; raises `VerificationError` at the first illegal one."""
+        if not trace.ENABLED:
+            self._advance(ply)
+            return
+        while self.ply < ply:
+            before = self.position.copy()
+            self._advance(self.ply + 1)
+            trace.applied(before, int(self.moves[self.ply - 1]), self.position)
+
+    def _advance(self, ply: int) -> None:
         stopped = kernel.replay(
             self._position._view,  # noqa: SLF001
             board_view(self.spec),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ringrift.rules import engine
+from ringrift.rules import engine, trace
 from ringrift.rules import layout as lay
 from ringrift.rules import moves as mv
 from ringrift.rules.canonical import canonical_text, lps_text, read_position, rings_of
@@ -190,6 +190,7 @@ class Position:
 
     def _play_legal(self, packed: int) -> None:
         boards = board_view(self.spec)
+        before = self.copy() if trace.ENABLED else None
         self.last_border = None
         self._last = self._touched(packed)
         if packed & mv.KIND_MASK == mv.REGION:
@@ -197,6 +198,8 @@ class Position:
             self.last_border = " ".join(f"{keys[c]}:{codes[c]}" for c in self.border_of(packed))
         engine.play(self._view, 0, boards, WORKSPACE.scratch, packed)
         self._legal = None
+        if before is not None:
+            trace.applied(before, packed, self)
 
     def _touched(self, packed: int) -> tuple[str, ...]:
         keys = geometry(self.spec.board).keys

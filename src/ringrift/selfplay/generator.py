@@ -51,6 +51,7 @@ def play_games(
     pool: WorkerPool,
     opening_choices: int = 8,
     stop: Callable[[], bool] = lambda: False,
+    hold: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[GameRecord, Analysis | None]]:
     """Play games of a run by index and yield each, with its search statistics, as it ends.
 
@@ -60,7 +61,7 @@ def play_games(
     plans = selfplay_plans(
         job.spec, indices, run_seed, opening_choices=opening_choices, agents=len(job.agents)
     )
-    yield from pool.play(job, plans, stop)
+    yield from pool.play(job, plans, stop, hold)
 
 
 def play_here(

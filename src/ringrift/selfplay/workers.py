@@ -8,8 +8,6 @@ game follows from its plan alone, nothing else changes.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringrift.core.errors import RingriftError, UsageError
 from ringrift.core.log import get_logger
-from ringrift.core.processes import end_with_parent
+from ringrift.core.processes import begin_worker, threads_of_children
 from ringrift.selfplay.plans import GamePlan, PlayJob
 
 if TYPE_CHECKING:
@@ -38,7 +36,6 @@ POLL_S = 0.1
 END_WAIT_S = 2.0
 AGENTS_KEPT = 8
 WARM_PLIES = 16
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class GamesFailed(RingriftError):
@@ -96,10 +93,12 @@ class WorkerPool:
         job: PlayJob,
         plans: Sequence[GamePlan],
         stop: Callable[[], bool] = lambda: False,
+        hold: Callable[[], bool] = lambda: False,
     ) -> Iterator[tuple[GameRecord, Analysis | None]]:
         """Play games and yield each as it ends, in no order; ends early once `stop` says so.
 
-        Games under way when it stops, or when the caller leaves, are dropped. Raises `GamesFailed`
+        While `hold` says so no game begins; those under way are played to their end. Games under
+        way when it stops, or when the caller leaves, are dropped. Raises `GamesFailed`
         after all others for games whose worker died three times, and a worker's own error at once.
         """
         if len({plan.index for plan in plans}) != len(plans):
@@ -116,15 +115,18 @@ class WorkerPool:
             while left > len(failed):
                 if stop():
                     return
-                for worker in self._workers:
-                    self._fill(worker, queue, left)
+                held = hold()
+                if not held:
+                    for worker in self._workers:
+                        self._fill(worker, queue, left)
                 for worker, game in self._receive():
                     if game is None:
                         self._requeue(worker, queue, replays, failed)
                         self._replace(worker, job)
                     elif worker.open.pop(game[0].meta.index, None) is not None:
                         left -= 1
-                        self._hand_out(worker, queue, 1)
+                        if not held:
+                            self._hand_out(worker, queue, 1)
                         yield game
         finally:
             self._drop()
@@ -262,16 +264,8 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_main, args=(theirs,), name="ringrift-player", daemon=True)
-        former = {name: os.environ.get(name) for name in _THREADS}
-        os.environ.update(dict.fromkeys(_THREADS, "1"))  # read when a child loads its libraries
-        try:
+        with threads_of_children(1):
             process.start()
-        finally:
-            for name, value in former.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
         theirs.close()
         return _Worker(process, ours)
 
@@ -392,9 +386,7 @@ def _load(job: PlayJob, name: str) -> Any:
 
 
 def _main(pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent()
+    begin_worker()
     player = _Player(pipe)
     try:
         player.run()

@@ -1,0 +1,588 @@
+"""What holds for every command, found by walking the tree: nobody has to remember to test it."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from ringrift import cli
+from ringrift.cli.exit_codes import EXIT_CODES
+from ringrift.cli.invocation import begin
+from ringrift.cli.main import GROUPS, PROGRAM, build
+from ringrift.cli.output import MAX_WIDTH
+from ringrift.cli.reference.pages import all_pages
+from ringrift.cli.reference.schemas import published, schema_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+from json_schema import problems
+
+sys.path.pop(0)
+
+PAGES = {" ".join(page.words): page for page in all_pages()}
+COMMANDS = {name: page for name, page in PAGES.items() if not page.children}
+
+# One command line of each command that ends within seconds in the root that `root` makes, and the
+# codes it may end with. {game} is a stored game, {trace} a small file of recorded games.
+RUNS = {
+    "bench engine": ("--playouts-only --boards square8 --seconds 0.1", {0}),
+    "config env": ("--all", {0}),
+    "config migrate": ("good.yaml", {0}),
+    "config init": ("--force", {0}),
+    "config show": ("--origin", {0}),
+    "config validate": ("", {0}),
+    "doctor": ("--quick", {0, 1}),
+    "engine parity": ("{trace} --limit 1 --workers 1", {0}),
+    "engine perft": ("--depth 1", {0}),
+    "engine show": ("", {0}),
+    "games export": ("--output games.jsonl", {0}),
+    "games list": ("--limit 2", {0}),
+    "games show": ("{game} --ply 0", {0}),
+    "games verify": ("", {0}),
+    "loop run": ("--dry-run", {0}),
+    "node alerts ack": ("spool_age", {0}),
+    "node alerts list": ("--firing", {0}),
+    "node alerts mute": ("spool_age --for 1m", {0}),
+    "node alerts test": ("--dry-run", {0}),
+    "node limits": ("", {0, 1, 75}),
+    "node optimizer": ("", {0}),
+    "node roles": ("", {0}),
+    "node safeguards": ("", {0}),
+    "node status": ("", {0, 1}),
+    "scripts docs": ("reference", {0}),
+    "scripts man": ("pages", {0}),
+    "scripts schema": ("config show", {0}),
+}
+# Examples that are run as they stand; the others are parsed: they take long, or name games and
+# models that only a root of one's own has.
+RUN_EXAMPLES = {
+    "ringrift config env",
+    "ringrift config env --all --json",
+    "ringrift config init",
+    "ringrift config migrate config/unified_loop.yaml",
+    "ringrift config show --config-key hex8_3p --origin --json",
+    "ringrift config show --origin",
+    "ringrift config show --section training --origin",
+    "ringrift config validate",
+    "ringrift config validate config/unified_loop.yaml --json",
+    "ringrift engine perft --board square8 --option swap_rule=false --depth 3 --json",
+    "ringrift engine show --config-key hex8_3p",
+    'ringrift engine show --moves "P 3,3 2;M 3,3 3,6" --format svg --output position.svg',
+    "ringrift games export --output games.jsonl",
+    "ringrift games export --output matches.jsonl --purpose match --json",
+    "ringrift games list --purpose match --limit 10",
+    "ringrift games list --quarantined --json",
+    "ringrift games verify",
+    "ringrift games verify games.jsonl --json",
+    "ringrift node alerts ack elo_drop --dry-run",
+    "ringrift node alerts list",
+    "ringrift node alerts list --firing --json",
+    "ringrift node alerts mute spool_age --for 0",
+    "ringrift node alerts mute spool_age --for 2h",
+    "ringrift node alerts test --dry-run",
+    "ringrift node optimizer --last 5",
+    "ringrift node optimizer --status --json",
+    "ringrift node roles --check-role orchestrator",
+    "ringrift node roles --status",
+    "ringrift node safeguards --emergency --reason maintenance --dry-run",
+    "ringrift node safeguards --status",
+    "ringrift scripts docs",
+    "ringrift scripts docs --check --json",
+    "ringrift scripts man share/man",
+    "ringrift scripts man share/man --dry-run --json",
+    "ringrift scripts schema",
+    "ringrift scripts schema config show",
+}
+# Commands that report an invalid settings file as part of their answer, with their code.
+BAD_SETTINGS = {"doctor": 1}
+LEAST_GAMES = 3
+
+
+def batch(cases, *, heavy=True):
+    """Run the cases of `warm.py`, in order."""
+    script = str(Path(__file__).with_name("warm.py"))
+    done = subprocess.run(
+        [sys.executable, script, *(["heavy"] if heavy else [])],
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def run_each(words_of, *, folder, heavy=True, **case):
+    """Run one line per command and return the answers by command; `folder` may differ for each."""
+    place = folder if callable(folder) else lambda _: folder
+    cases = [{**case, "args": words_of(name), "folder": place(name)} for name in COMMANDS]
+    return dict(zip(COMMANDS, batch(cases, heavy=heavy), strict=True))
+
+
+def make_games(path):
+    import random
+
+    from ringrift.records import AgentRef, GameMeta, GameStore, build_record
+    from ringrift.rules import BoardSpec, Position
+
+    spec = BoardSpec.create("square8", 2)
+    games = []
+    for seed in range(LEAST_GAMES):
+        rng, position, moves = random.Random(seed), Position.of(spec), []
+        while not position.is_over:
+            moves.append(int(rng.choice(position.legal_packed().tolist())))
+            position.play(moves[-1])
+        agents = [AgentRef(spec=f"random:a={n}", agent_hash=f"{n:064x}") for n in (1, 2)]
+        meta = GameMeta(purpose="match", run="r1", index=seed, started=1.7e9 + seed)
+        games.append(build_record(spec, seed, agents, moves, meta=meta))
+    with GameStore.open(path, writer=True) as store:
+        store.ingest([(game, None) for game in games])
+    return games[0].id
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A data root with a few games; returns (folder, what stands for the names in RUNS)."""
+    from ringrift.core.paths import Paths
+    from ringrift.records.traces import packaged_traces
+
+    folder = tmp_path_factory.mktemp("root")
+    Paths(folder).create()
+    game = make_games(folder / "data" / "games" / "games.db")
+    (folder / "good.yaml").write_text("training:\n  batch_size: 128\n")
+    trace = next(path for path in packaged_traces() if "special_square8_4p" in path.name)
+    return folder, {"game": game[:12], "trace": str(trace)}
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """Variables that keep what is kept per host, and the log level, away from this machine."""
+    return {"XDG_RUNTIME_DIR": str(tmp_path_factory.mktemp("host"))}
+
+
+def words_of(name, names):
+    return [*name.split(), *shlex.split(RUNS[name][0].format(**names))]
+
+
+# --- help
+
+
+@pytest.fixture(scope="module")
+def helps(tmp_path_factory):
+    """The help of each command as a terminal of 200 columns with colour would get it."""
+    env = {"COLUMNS": "200", "FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm"}
+    folder = str(tmp_path_factory.mktemp("help"))
+    lines = [[*name.split(), "--help"] for name in PAGES]
+    cases = [{"args": line, "folder": folder, "env": env} for line in lines]
+    answers = batch(cases, heavy=False)
+    return dict(zip(PAGES, answers, strict=True))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_help_is_quick_narrow_and_without_escape_codes(helps, name):
+    answer = helps[name]
+    assert (answer["code"], answer["err"]) == (0, "")
+    assert answer["out"].split()[:2] == ["Usage:", PROGRAM]
+    assert max(len(line) for line in answer["out"].splitlines()) <= MAX_WIDTH
+    assert "\x1b" not in answer["out"]
+    assert answer["seconds"] < 5
+    assert PAGES[name].summary in " ".join(answer["out"].split())
+
+
+NO_VERBS = {"Reads", "Writes", "This", "The", "A", "An", "It", "Command", "Prints", "Shows"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_first_line_is_an_imperative_of_at_most_72_characters(name):
+    summary = PAGES[name].summary
+    assert len(summary) <= 72
+    assert summary.endswith(".")
+    assert summary[0].isupper()
+    first = summary.split()[0].rstrip(",:")
+    assert first not in NO_VERBS
+    assert not first.endswith("ing"), "an imperative, as in Show, not Showing"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_is_read_and_written_and_every_option_has_a_meaning(name):
+    page = COMMANDS[name]
+    text = " ".join([page.summary, *page.paragraphs])
+    assert re.search(r"(?i)\b(reads?|writes?|removes|changes|keeps) ", text), text
+    for option in page.options:
+        assert option.help, option.names
+
+
+def test_names_are_lower_case_words_with_dashes():
+    for page in PAGES.values():
+        for word in [*page.words, *(n for o in page.options if not o.is_argument for n in o.names)]:
+            bare = word.lstrip("-")
+            assert bare == bare.lower(), word
+            assert "_" not in bare, word
+
+
+# --- examples
+
+EXAMPLES = [(name, line) for name, page in PAGES.items() for line in page.examples]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_examples_of_its_own(name):
+    lines = COMMANDS[name].examples
+    assert len(lines) >= 2
+    assert all(shlex.split(line)[0] == PROGRAM for line in lines)
+    assert any(line.startswith(COMMANDS[name].name) for line in lines)
+
+
+def parse(words):
+    """Parse a command line down to its command, running nothing; raises on any mistake."""
+    begin(words)
+    context = build().make_context(PROGRAM, list(words))
+    while isinstance(context.command, TyperGroup):
+        name, command, rest = context.command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+        context = command.make_context(name, rest, parent=context)
+    return context
+
+
+@pytest.mark.parametrize(("name", "line"), EXAMPLES)
+def test_each_example_is_a_command_line_of_ours(name, line, tmp_path, monkeypatch):
+    del name
+    monkeypatch.chdir(tmp_path)
+    parse(shlex.split(line)[1:])
+
+
+def test_the_parser_of_examples_sees_mistakes():
+    for words in (
+        ["config", "shw"],
+        ["config", "show", "--nope"],
+        ["engine", "perft", "--depth", "x"],
+    ):
+        with pytest.raises(typer.TyperException):
+            parse(words)
+
+
+def test_the_table_of_examples_names_only_examples():
+    assert {line for _, line in EXAMPLES} >= RUN_EXAMPLES
+
+
+@pytest.mark.slow
+def test_examples_run(root, host):
+    folder, _ = root
+    lines = sorted(RUN_EXAMPLES)
+    answers = batch(
+        [{"args": shlex.split(line)[1:], "folder": str(folder), "env": host} for line in lines]
+    )
+    for line, answer in zip(lines, answers, strict=True):
+        assert answer["code"] == 0, (line, answer)
+    assert (folder / "position.svg").read_text().startswith("<svg")
+    assert (folder / "docs" / "reference" / "settings.md").is_file()
+
+
+# --- mistakes
+
+
+def misspelt(page):
+    """An option of the command with its last letter twice, which no command has."""
+    long = [name for o in page.options for name in o.names if name.startswith("--")]
+    option = next(name for name in long if name != "--help" or len(long) == 1)
+    return option, f"{option}{option[-1]}"
+
+
+@pytest.fixture(scope="module")
+def unknown(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("unknown"))
+    return run_each(
+        lambda name: [*name.split(), misspelt(COMMANDS[name])[1]], folder=folder, heavy=False
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_unknown_option_is_exit_2_with_the_nearest(unknown, name):
+    answer = unknown[name]
+    assert (answer["code"], answer["out"]) == (2, "")
+    (line,) = answer["err"].splitlines()
+    option, wrong = misspelt(COMMANDS[name])
+    assert line.startswith(f"error: no such option {wrong}; try ")
+    assert option in line.partition("; try ")[2].split(", ")
+    assert len(line.partition("; try ")[2].split(", ")) <= 3
+
+
+@pytest.fixture(scope="module")
+def refused(root, host):
+    folder, names = root
+    (folder / "bad.yaml").write_text("training:\n  batch_sze: 3\n")
+    return run_each(
+        lambda name: [*words_of(name, names), "--config", "bad.yaml"],
+        folder=str(folder),
+        env=host,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_bad_settings_file_is_exit_78_naming_file_line_and_key(refused, name):
+    answer = refused[name]
+    assert answer["code"] == BAD_SETTINGS.get(name, 78), answer
+    assert "bad.yaml:2" in answer["out"] + answer["err"]
+    assert "batch_size" in answer["out"] + answer["err"]
+
+
+# --- results
+
+
+def test_every_command_is_in_the_tables():
+    assert RUNS.keys() == COMMANDS.keys()
+
+
+@pytest.fixture(scope="module")
+def results(root, host):
+    folder, names = root
+    return run_each(
+        lambda name: [*words_of(name, names), "--json"],
+        folder=str(folder),
+        env={**host, "FORCE_COLOR": "1"},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_json_is_one_object_as_published(results, name):
+    answer = results[name]
+    assert answer["code"] in RUNS[name][1], answer
+    assert answer["code"] in EXIT_CODES
+    (line,) = answer["out"].splitlines()
+    found = json.loads(line)
+    assert found["command"] == name
+    assert found["ok"] is (answer["code"] == 0)
+    assert problems(schema_of(name), found) == []
+
+
+SMALLEST_LOOP = {
+    "RINGRIFT_LIMITS__CPU_CRITICAL": "100",  # whatever else this machine does
+    "RINGRIFT_LIMITS__DISK_CRITICAL": "100",
+    "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
+    "RINGRIFT_LIMITS__MEMORY_CRITICAL": "100",
+    "RINGRIFT_TRAINING__TRIGGER_THRESHOLD_GAMES": "8",
+    "RINGRIFT_TRAINING__MODEL_SIZE": "micro",
+    "RINGRIFT_TRAINING__MAX_REUSE": "1",
+    "RINGRIFT_SELFPLAY__MCTS_SIMULATIONS": "2",
+    "RINGRIFT_EVALUATION__SIMULATIONS": "2",
+    "RINGRIFT_EVALUATION__FLOOR_GAMES": "2",
+    "RINGRIFT_EVALUATION__EXAM_GAMES": "2",
+    "RINGRIFT_PROMOTION__MIN_GAMES": "2",
+    "RINGRIFT_PROMOTION__MAX_GAMES": "4",
+}
+
+
+@pytest.mark.slow
+def test_the_report_of_a_loop_is_as_published(spawn, host):
+    words = ("--yes", "loop", "run", "--generations", "1", "--workers", "1", "--no-metrics")
+    process = spawn(*words, "--json", env={**host, **SMALLEST_LOOP})
+    out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, err
+    assert problems(schema_of("loop run"), json.loads(out)) == []
+
+
+@pytest.fixture(scope="module")
+def texts(root, host):
+    folder, names = root
+    return run_each(
+        lambda name: words_of(name, names),
+        folder=str(folder),
+        env={**host, "FORCE_COLOR": "1", "NO_COLOR": "1"},
+        stdin="closed",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_without_a_terminal_text_has_no_escape_codes_and_nothing_hangs(texts, name):
+    answer = texts[name]
+    assert answer["code"] in RUNS[name][1], answer
+    assert answer["out"] or answer["err"]
+    assert "\x1b" not in answer["out"] + answer["err"]
+    assert "Traceback" not in answer["err"]
+
+
+@pytest.fixture(scope="module")
+def unheard(root, host):
+    folder, names = root
+    return run_each(
+        lambda name: words_of(name, names), folder=str(folder), env=host, stdout="broken"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_closed_pipe_ends_quietly_with_0(unheard, name):
+    answer = unheard[name]
+    assert answer["code"] == 0, answer
+    assert "Error" not in answer["err"]
+    assert "error:" not in answer["err"]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, host):
+    """Each command with no words at all, in an empty folder, nobody to ask, 30 seconds."""
+    long = {
+        "bench engine": ["--playouts-only", "--boards", "hex8", "--seconds", "0.1"],
+        "doctor": ["--quick"],
+        "engine parity": ["nothing"],
+        "loop run": ["--no-wait"],
+    }
+    return run_each(
+        lambda name: [*name.split(), *long.get(name, [])],
+        folder=lambda name: str(tmp_path_factory.mktemp("alone")),
+        env=host,
+        stdin="closed",
+        limit_s=30,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_with_nothing_at_all_a_command_ends_with_a_code_of_the_table(alone, name):
+    answer = alone[name]
+    assert answer["code"] in EXIT_CODES.keys() - {70, 130, 143}, answer
+    assert "Traceback" not in answer["err"]
+
+
+@pytest.mark.slow
+def test_a_stream_is_one_object_a_line_as_published_and_ends_with_0(spawn, root, host):
+    process = spawn("--root", str(root[0]), "node", "limits", "--watch", "--json", env=host)
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    rest, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    schema = schema_of("node limits")["x-line"]
+    for line in [first, *rest.splitlines()]:
+        assert problems(schema, json.loads(line)) == []
+
+
+# --- no pager
+
+
+def test_no_command_starts_a_pager():
+    for path in Path(cli.__file__).parent.rglob("*.py"):
+        assert not re.search(r"(?i)pager", path.read_text(encoding="utf-8")), path
+
+
+# --- the table of exit codes
+
+RAISED = [
+    "negative",
+    "usage",
+    "not-running",
+    "refused",
+    "data",
+    "busy",
+    "settings",
+    "defect",
+    "interrupted",
+    "terminated",
+]
+
+
+def test_each_code_of_the_table_is_produced_and_no_other(ringrift):
+    codes = {ringrift("probe", "fail", name)[0] for name in RAISED}
+    codes |= {ringrift("probe", "exit", code)[0] for code in (0, 5)}
+    assert codes == EXIT_CODES.keys()
+
+
+@pytest.mark.parametrize("name", RAISED)
+def test_errors_are_objects_as_published(ringrift, name):
+    _, out, _ = ringrift("probe", "fail", name, "--json")
+    assert problems(schema_of("error"), json.loads(out)) == []
+
+
+def test_several_problems_are_as_published(ringrift, tmp_path):
+    (tmp_path / "bad.yaml").write_text("training:\n  batch_sze: 3\n  max_reuse: x\n")
+    _, out, _ = ringrift("engine", "perft", "--config", "bad.yaml", "--json")
+    found = json.loads(out)
+    assert len(found["error"]["problems"]) == 2
+    assert problems(schema_of("error"), found) == []
+
+
+# --- schemas
+
+
+def test_every_command_and_nothing_else_has_a_schema():
+    assert set(published()) == {*COMMANDS, "error", "version"}
+
+
+@pytest.mark.parametrize("name", published())
+def test_schemas_use_only_what_the_check_understands(name):
+    schema = schema_of(name)
+    assert schema["title"] == name
+    assert schema["description"].endswith(".")
+    assert schema["required"] == [
+        word for word in schema["properties"] if word in schema["required"]
+    ]
+    assert not [text for text in problems(schema, {}) if "understood" in text]
+
+
+def test_the_version_is_as_published(ringrift):
+    found = json.loads(ringrift("--version", "--json")[1])
+    assert problems(schema_of("version"), found) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ({"a": 1}, []),
+        ({}, ["$: no 'a'"]),
+        ({"a": True}, ["$.a: True is no integer"]),
+        ({"a": -1}, ["$.a: -1 is below 0"]),
+        ({"a": 1, "b": 2}, ["$: field 'b' is not published"]),
+        ({"a": 1, "c": ["x", 1]}, ["$.c[1]: 1 is no string"]),
+    ],
+)
+def test_the_check_finds_what_is_wrong(value, wanted):
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"type": "integer", "minimum": 0},
+            "c": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["a"],
+    }
+    assert problems(schema, value) == wanted
+
+
+# --- weight
+
+LIGHT = """
+import sys
+from ringrift.cli.main import run
+for words in {lines!r}:
+    assert run(words) == 0
+    heavy = sorted({{"torch", "numba", "scipy", "matplotlib", "prometheus_client"}} & set(sys.modules))
+    assert not heavy, (words, heavy)
+"""
+
+
+def test_help_of_every_command_loads_nothing_heavy(tmp_path):
+    lines = [[*name.split(), "--help"] for name in PAGES]
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT.format(lines=lines)],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_group_of_the_table_exists_and_says_the_same_of_itself():
+    groups = PAGES[""].children
+    assert tuple(GROUPS) == groups
+    assert [PAGES[name].summary for name in groups] == list(GROUPS.values())
