@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import math
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ringrift.agents import streams, tree
+from ringrift.agents import streams
 from ringrift.agents.evaluators import ConstantEvaluator, HeuristicEvaluator
 from ringrift.agents.gumbel import GumbelAgent, GumbelOptions
 from ringrift.agents.protocol import Batch, Budget, Decision, Evaluator, Rngs
+from ringrift.agents.search.drawing import Temperature, constant, scheduled
+from ringrift.agents.search.gumbel_rules import halving
 from ringrift.agents.spec import ResolvedSpec
+from ringrift.agents.temperature import create_scheduler
 from ringrift.core.errors import DataError, UsageError
 from ringrift.rules import BoardSpec, Position
 from ringrift.rules import layout as lay
 
-from .games import SMALL, HashedEvaluator, batch_of, choices
-from .reference import Search, considered_sequence
+from .games import SMALL, HashedEvaluator, batch_of, choices, random_game
+from .reference import GameSearch, TableSearch, considered_sequence
+from .table_driver import search_tables
+from .table_trees import THREE_PLAYERS, TWO_PLAYERS, Group
 
 NAME = ResolvedSpec(text="gumbel:eval=test", agent_hash="0" * 64)
 
@@ -44,7 +53,38 @@ def gumbel_noise(position: Position, seed: int, scale: float) -> list[float]:
     ("considered", "sims"), [(1, 5), (2, 9), (16, 16), (16, 50), (5, 33), (7, 3), (13, 200)]
 )
 def test_the_plan_of_sequential_halving_is_that_of_mctx(considered: int, sims: int) -> None:
-    assert tree.halving(considered, sims).tolist() == considered_sequence(considered, sims)
+    assert halving(considered, sims).tolist() == considered_sequence(considered, sims)
+
+
+@cache
+def golden_trees() -> dict[int, dict[str, Any]]:
+    """Trees that mctx grew, by the seed of their group: see make_golden_trees."""
+    file = Path(__file__).parent / "golden" / "gumbel_trees.json.gz"
+    groups = json.loads(gzip.decompress(file.read_bytes()))["groups"]
+    return {group["seed"]: group for group in groups}
+
+
+@pytest.mark.parametrize("group", TWO_PLAYERS, ids=lambda group: f"{group.actions}-{group.sims}")
+def test_two_player_trees_equal_the_golden_trees_of_mctx(group: Group) -> None:
+    """Node i of a tree is what simulation i added, so parents and actions are the whole sequence."""
+    found, golden = search_tables(group), golden_trees()[group.seed]
+    for name in ("parents", "actions", "visits", "chosen"):
+        assert found[name] == golden[name], name
+    assert np.abs(found["values"][:, 0] - golden["values"]).max() < 1e-8
+
+
+@pytest.mark.parametrize("group", THREE_PLAYERS, ids=lambda group: f"{group.actions}-{group.sims}")
+def test_three_player_trees_equal_the_reference(group: Group) -> None:
+    found, noise, search_one = search_tables(group), group.noise.tolist(), TableSearch(group)
+    for t in range(group.trees):
+        wanted = search_one.run(t, group.sims, noise[t])
+        first = [a for p, a in zip(found["parents"][t], found["actions"][t], strict=True) if p == 0]
+        new = list(dict.fromkeys(wanted["sequence"]))
+        assert first == new, t  # in the order in which root moves were first tried
+        assert found["visits"][t] == list(wanted["visits"].values()), t
+        assert found["chosen"][t] == wanted["move"], t
+        assert found["values"][t] == pytest.approx(wanted["value"], abs=1e-9)
+        assert found["policy"][t] == pytest.approx(list(wanted["policy"].values()), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +106,7 @@ def test_trees_equal_those_of_the_reference(
     positions = choices(spec, 6 if board == "hexagonal" else 16, seed=5)
     found = search(spec, batch_of(positions), evaluator, sims=sims, **options)
     o = GumbelOptions(sims=sims, **options)
-    reference = Search(evaluator, m=o.m, c_visit=o.c_visit, c_scale=o.c_scale)
+    reference = GameSearch(evaluator, m=o.m, c_visit=o.c_visit, c_scale=o.c_scale)
     deepest = 0
     for seed, (position, decision) in enumerate(zip(positions, found, strict=True)):
         wanted = reference.run(position, sims, gumbel_noise(position, seed, o.scale))
@@ -118,7 +158,9 @@ def test_what_holds_for_every_decision(board: str, players: int) -> None:
         assert sum(p for _, p in d.policy) == pytest.approx(1, abs=1e-9)
         assert min(p for _, p in d.policy) >= 0
         assert d.move in legal
-        assert sum(n for _, n in d.visits) == d.sims == 33
+        proven = max(map(abs, d.value)) == 1
+        assert sum(n for _, n in d.visits) == d.sims
+        assert d.sims == 33 or (proven and d.sims < 33)
         assert sum(d.value) == pytest.approx(0, abs=1e-6)
         assert max(map(abs, d.value)) <= 1
         assert d.nodes <= 34
@@ -202,7 +244,51 @@ def test_trees_grow_beyond_their_first_arrays() -> None:
     start = Position.of(spec)
     player = agent(spec, ConstantEvaluator(spec), sims=30, m=16)
     player.choose(batch_of([start] * 2), Budget(), Rngs())
-    assert player._forest.edges.shape[1] > 30 * 500
+    assert player._search.forest.edges.shape[1] > 30 * 500
     fresh = search(spec, batch_of([start] * 2), ConstantEvaluator(spec), sims=30, m=16)
     again = player.choose(batch_of([start] * 2), Budget(), Rngs())
     assert [d.visits for d in again] == [d.visits for d in fresh]
+
+
+def test_a_temperature_draws_from_the_improved_policy() -> None:
+    spec = BoardSpec.create("square8")
+    position = choices(spec, 1, seed=9)[0]
+    batch = batch_of([position] * 400)
+    options = {"sims": 8, "scale": 0.0, "c_scale": 0.01}
+
+    def moves(temperature: Temperature | None) -> list[int]:
+        return [d.move for d in search(spec, batch, temperature=temperature, **options)]
+
+    survivors = moves(None)
+    assert moves(constant(0.01)) == survivors
+    drawn = moves(constant(1.0))
+    policy = dict(search(spec, batch, **options)[0].policy)
+    top = max(policy, key=lambda move: policy[move])
+    spread = (policy[top] * (1 - policy[top]) / 400) ** 0.5
+    assert drawn.count(top) / 400 == pytest.approx(policy[top], abs=4 * spread)
+    assert drawn == moves(scheduled(create_scheduler("default", initial_temp=1.0, final_temp=1.0)))
+    assert len(set(moves(constant(0.1)))) <= len(set(drawn))
+
+
+def test_a_proven_loss_is_not_chosen_and_a_proven_win_is() -> None:
+    """The reference works bounds out from the whole tree: late positions, where they matter."""
+    for board, players in (("square8", 2), ("square8", 3), ("hex8", 4)):
+        spec = BoardSpec.create(board, players)
+        evaluator = HashedEvaluator(spec)
+        late = [
+            p
+            for seed in range(4)
+            for p in random_game(spec, seed)[-14:-1]
+            if 1 < len(p.legal_packed()) < 12
+        ]
+        options = {"m": 8, "scale": 0.0, "c_scale": 0.05}
+        found = search(spec, batch_of(late), evaluator, sims=60, **options)
+        reference = GameSearch(evaluator, m=8, c_visit=50.0, c_scale=0.05)
+        early = 0
+        for position, decision in zip(late, found, strict=True):
+            wanted = reference.run(position, 60, [0.0] * len(position.legal_packed()))
+            assert dict(decision.visits) == wanted["visits"]
+            assert decision.move == wanted["move"]
+            assert decision.value == pytest.approx(wanted["value"], abs=1e-9)
+            early += decision.sims < 60
+        assert early >= len(late) / 4

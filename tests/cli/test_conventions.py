@@ -31,7 +31,17 @@ COMMANDS = {name: page for name, page in PAGES.items() if not page.children}
 # One command line of each command that ends within seconds in the root that `root` makes, and the
 # codes it may end with. {game} is a stored game, {trace} a small file of recorded games.
 RUNS = {
-    "bench engine": ("--playouts-only --boards square8 --seconds 0.1", {0}),
+    "agents explain": ('--position \'{{"config": "square8_2p", "moves": []}}\'', {0}),
+    "agents import-weights": ("weights.json", {0}),
+    "agents ladder": ("", {0}),
+    "agents list": ("", {0}),
+    "agents parse": ("mcts_100", {0}),
+    "agents scales": ("--config-key square8_2p --dry-run", {0}),
+    "bench engine": ("--playouts-only --boards square8 --seconds 0.1 --output bench.json", {0}),
+    "bench gpu-cpu": ("--dry-run", {0}),
+    "bench policy": ("--dry-run", {0}),
+    "bench memory": ("--dry-run", {0}),
+    "bench compare": ("bench.json bench.json", {0}),  # which `bench engine` has written
     "config env": ("--all", {0}),
     "config migrate": ("good.yaml", {0}),
     "config init": ("--force", {0}),
@@ -55,6 +65,11 @@ RUNS = {
     "node roles": ("", {0}),
     "node safeguards": ("", {0}),
     "node status": ("", {0, 1}),
+    "play analyze": ("--game {game} --ply 0 --agent heuristic:mode=light", {0}),
+    "play engine": ("--agent random", {0}),
+    "play move": ("--position state.txt --agent heuristic:mode=light", {0}),
+    "play terminal": ("--seats random,random --save played-{game}.json --dry-run", {0}),
+    "play watch": ("--agents random,heuristic:mode=light --delay-ms 0", {0}),
     "scripts docs": ("reference", {0}),
     "scripts man": ("pages", {0}),
     "scripts schema": ("config show", {0}),
@@ -62,6 +77,19 @@ RUNS = {
 # Examples that are run as they stand; the others are parsed: they take long, or name games and
 # models that only a root of one's own has.
 RUN_EXAMPLES = {
+    "ringrift agents ladder --config-key hex8_3p",
+    "ringrift agents ladder --config-key square19_2p --json",
+    "ringrift agents list",
+    "ringrift agents list --json",
+    'ringrift agents parse "heuristic:eps=0.1,descent:sims=50" --config-key hex8_3p --json',
+    "ringrift agents parse mcts_100",
+    "ringrift agents scales --config-key square8_2p --dry-run",
+    "ringrift play analyze --position state.txt --sims 256 --json",
+    "ringrift play engine --agent gumbel:sims=64,eval=heuristic --seed 7",
+    "ringrift play engine --agent heuristic:mode=light",
+    "ringrift play move --position state.txt --agent gumbel:sims=64,eval=heuristic",
+    "ringrift play terminal --seats heuristic:mode=light,random --dry-run",
+    "ringrift play watch --agents heuristic:mode=light,random --delay-ms 0 --seed 7 --json",
     "ringrift config env",
     "ringrift config env --all --json",
     "ringrift config init",
@@ -147,16 +175,27 @@ def make_games(path):
     return games[0].id
 
 
+def foreign_weights():
+    """A profile of the WEIGHT_* keys that have a counterpart here."""
+    from ringrift.agents.weight_files import FOREIGN, FOREIGN_PREFIX
+
+    names = {key for sums in FOREIGN.values() for product in sums for key in product}
+    return {f"{FOREIGN_PREFIX}{name}": 1.0 for name in names}
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """A data root with a few games; returns (folder, what stands for the names in RUNS)."""
     from ringrift.core.paths import Paths
     from ringrift.records.traces import packaged_traces
+    from ringrift.rules import Position
 
     folder = tmp_path_factory.mktemp("root")
     Paths(folder).create()
     game = make_games(folder / "data" / "games" / "games.db")
+    (folder / "weights.json").write_text(json.dumps(foreign_weights()))
     (folder / "good.yaml").write_text("training:\n  batch_size: 128\n")
+    (folder / "state.txt").write_text(str(Position.start("square8")))
     trace = next(path for path in packaged_traces() if "special_square8_4p" in path.name)
     return folder, {"game": game[:12], "trace": str(trace)}
 
@@ -433,7 +472,10 @@ def test_a_closed_pipe_ends_quietly_with_0(unheard, name):
 def alone(tmp_path_factory, host):
     """Each command with no words at all, in an empty folder, nobody to ask, 30 seconds."""
     long = {
+        "agents scales": ["--dry-run"],
         "bench engine": ["--playouts-only", "--boards", "hex8", "--seconds", "0.1"],
+        "bench gpu-cpu": ["--no-wait", "--iterations", "1"],
+        "bench memory": ["--no-wait", "--games", "2", "--repeat", "1"],
         "doctor": ["--quick"],
         "engine parity": ["nothing"],
         "loop run": ["--no-wait"],

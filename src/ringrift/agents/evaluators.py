@@ -1,4 +1,4 @@
-"""Evaluators without a net: the light heuristic, and a constant for tests and measurements."""
+"""Evaluators without a net: the heuristic, and a constant for tests and measurements."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ringrift.agents import light
+from ringrift.agents import evaluation
 from ringrift.agents.listing import scratch
+from ringrift.agents.weights import Profile, default_profile
 from ringrift.rules import BoardSpec
 from ringrift.rules import layout as lay
 
@@ -36,11 +37,14 @@ class ConstantEvaluator:
 
 
 class HeuristicEvaluator:
-    """Values of the light heuristic; priors are a softmax of its one-ply values."""
+    """Values of the heuristic; priors are a softmax of its light one-ply values."""
 
-    def __init__(self, spec: BoardSpec) -> None:
+    def __init__(self, spec: BoardSpec, profile: Profile | None = None) -> None:
         self._players = spec.players
-        self._weights = light.default_weights(spec)
+        profile = default_profile(spec.config) if profile is None else profile
+        self._weights = profile.effective()
+        self._light = profile.effective(full=False)
+        self._gain = profile.gain
         self._work = lay.zeros(1, lay.STATE)
 
     def evaluate(
@@ -51,20 +55,11 @@ class HeuristicEvaluator:
         offsets: NDArray[np.int32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return logits and values; see `protocol.Evaluator`."""
-        n = len(states)
+        n, gain = len(states), self._gain
         scores = np.empty(len(moves), np.float64)
         values = np.empty((n, self._players), np.float64)
-        light.one_ply(
-            states,
-            n,
-            boards,
-            scratch(),
-            self._work,
-            moves,
-            offsets,
-            self._weights,
-            light.GAIN,
-            scores,
+        evaluation.one_ply(
+            states, n, boards, scratch(), self._work, moves, offsets, self._light, gain, scores
         )
-        light.evaluate_all(states, n, boards, self._weights, light.GAIN, values)
+        evaluation.evaluate_all(states, n, boards, scratch(), self._weights, gain, values)
         return (scores / PRIOR_TEMPERATURE).astype(np.float32), values.astype(np.float32)

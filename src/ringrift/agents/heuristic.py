@@ -1,18 +1,20 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
-"""The heuristic agent: the position right after each legal move, by the light evaluator."""
+"""The heuristic agent: the best position right after a legal move."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ringrift.agents import light
+from ringrift.agents import evaluation
 from ringrift.agents.listing import legal_lists, refuse_swap, scratch
 from ringrift.agents.protocol import Batch, Budgets, Decision, Rngs
 from ringrift.agents.spec import ResolvedSpec
-from ringrift.agents.streams import EXPLORE, below, stream, uniform
+from ringrift.agents.streams import AGENT, EXPLORE, below, stream, uniform
+from ringrift.rules import BoardSpec
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import board_tables
 from ringrift.rules.jitconf import rule
@@ -75,44 +77,84 @@ def pick_all(states, n, seeds, purpose, scores, offsets, tau, eps, out):
             out[i] = pick_best(scores, first, last, a, b)
 
 
+@rule
+def draw_weights(weights, noise, seed, seat, purpose, out):
+    """Write the weights of one seat of one game: each times 1 + noise * N(0, 1) (Box-Muller)."""
+    a, b = stream(seed, 0, seat, purpose | (EXPLORE << 16))
+    for k in range(len(weights)):
+        radius = math.sqrt(-2.0 * math.log(uniform(a, b, 2 * k)))
+        normal = radius * math.cos(2.0 * math.pi * uniform(a, b, 2 * k + 1))
+        out[k] = weights[k] * (1.0 + noise * normal)
+
+
 class HeuristicAgent:
     """Play the move whose position is worth most to the mover.
 
-    `tau` draws by softmax of the values instead, `eps` is the rate of uniformly random moves.
+    `weights`: float64[19 or 27] and `gain` are those of a profile (`weights.Profile`). `tau` draws
+    by softmax of the values instead, `eps` is the rate of uniformly random moves, and `noise`
+    multiplies each weight by 1 + noise * N(0, 1), drawn once per game and seat.
     """
 
-    def __init__(self, spec: ResolvedSpec, *, tau: float = 0.0, eps: float = 0.0) -> None:
+    def __init__(
+        self,
+        spec: ResolvedSpec,
+        weights: NDArray[np.float64],
+        gain: float,
+        *,
+        tau: float = 0.0,
+        eps: float = 0.0,
+        noise: float = 0.0,
+    ) -> None:
         self.spec = spec
+        self.weights = weights
+        self.gain = gain
         self.tau = tau
         self.eps = eps
+        self.noise = noise
         self._work = lay.zeros(1, lay.STATE)
 
     def scores(
-        self, positions: Batch
+        self, positions: Batch, purpose: int = AGENT
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int32]]:
-        """Return the mover's value after each legal move, the moves and their offsets."""
+        """Return the mover's value after each legal move, the moves and their offsets.
+
+        `purpose` names the streams that noise is drawn from.
+        """
         spec, n = positions.spec, len(positions)
         refuse_swap(spec, positions.states)
         moves, offsets = legal_lists(spec, positions.states)
         scores = np.zeros(len(moves), np.float64)
-        light.one_ply(
-            positions.states,
-            n,
-            board_tables(spec),
-            scratch(),
-            self._work,
-            moves,
-            offsets,
-            light.default_weights(spec),
-            light.GAIN,
-            scores,
-        )
+        if self.noise == 0.0:
+            self._score(spec, positions.states, moves, offsets, self.weights, scores)
+            return scores, moves, offsets
+        weights = np.empty(len(self.weights))
+        for i in range(n):
+            part = slice(offsets[i], offsets[i + 1])
+            bounds = np.array([0, offsets[i + 1] - offsets[i]], np.int32)
+            state = positions.states[i : i + 1]
+            seat = int(state[0]["misc"][CUR])
+            draw_weights(self.weights, self.noise, positions.seeds[i], seat, purpose, weights)
+            self._score(spec, state, moves[part], bounds, weights, scores[part])
         return scores, moves, offsets
+
+    def _score(
+        self,
+        spec: BoardSpec,
+        states: NDArray[Any],
+        moves: NDArray[np.int64],
+        offsets: NDArray[np.int32],
+        weights: NDArray[np.float64],
+        scores: NDArray[np.float64],
+    ) -> None:
+        evaluation.one_ply(
+            states, len(states), board_tables(spec), scratch(), self._work, moves, offsets,
+            weights, self.gain, scores,
+        )  # fmt: skip
 
     def choose(self, positions: Batch, budget: Budgets, rng: Rngs) -> list[Decision]:
         """Decide every position of the batch."""
         n = len(positions)
-        scores, moves, offsets = self.scores(positions)
+        scores, moves, offsets = self.scores(positions, rng.purpose)
         out = np.zeros(n, np.int64)
         seeds = positions.seed_array()
         pick_all(positions.states, n, seeds, rng.purpose, scores, offsets, self.tau, self.eps, out)

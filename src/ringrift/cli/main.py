@@ -40,6 +40,8 @@ GROUPS: dict[str, str] = {
     "node": "Show limits, safeguards, roles, optimizer and alerts of this machine.",
     "engine": "Check, count and draw with the rules.",
     "games": "List, show, verify and export stored games.",
+    "agents": "Name, explain and rank agents.",
+    "play": "Play, watch and analyse games.",
     "loop": "Run the closed loop: play, learn, measure, promote.",
     "bench": "Measure speed.",
     "doctor": "Check this machine and say what to do.",

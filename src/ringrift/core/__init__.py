@@ -4,7 +4,7 @@
 |---|---|
 | `errors` | the domain's errors, each with its exit code |
 | `settings`, `settings_loader` | the `Settings` model by sections; files, variables, options, rules, origins |
-| `settings_migration`, `settings_text`, `settings_files` | retired keys out, the commented file, all kinds of files checked |
+| `settings_migration`, `settings_text`, `settings_files` | retired keys out, the commented file, files checked |
 | `yaml_text`, `backup` | edits that leave other bytes alone; the old file kept |
 | `hyperparameters`, `hyperparameter_*` | training hyper-parameters: file, checks, merge |
 | `environment` | one boolean variable |

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ringrift.agents.spec import parse_spec, resolve
+from ringrift.agents.factory import identify
 from ringrift.evaluation.matches import MatchPlan, MatchResult, count, stored_games
 from ringrift.loop.promotion import Measured
 from ringrift.records.record import AgentRef
@@ -29,10 +29,9 @@ def derived_seed(seed: int, *words: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def agent_ref(text: str) -> AgentRef:
+def agent_ref(text: str, spec: BoardSpec) -> AgentRef:
     """Name an agent of a spec whose models are written as full ids."""
-    parsed = parse_spec(text)
-    found = resolve(parsed, model_id=parsed.model)
+    found = identify(text, spec)
     return AgentRef(spec=found.text, agent_hash=found.agent_hash, model_id=found.model_id)
 
 
@@ -135,8 +134,8 @@ class Matches:
             games,
             purpose=purpose,
             spec=self.spec,
-            first=agent_ref(first),
-            second=agent_ref(second),
+            first=agent_ref(first, self.spec),
+            second=agent_ref(second, self.spec),
             # One list of openings per purpose, not per match: results compare, plans are reused.
             seed=derived_seed(self.plan.seed, self.spec.config, purpose),
             test=self.plan.measuring.test if tested else None,

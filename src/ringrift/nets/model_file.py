@@ -1,33 +1,29 @@
-"""Model files: tensors and card under one content id, checked whenever they are loaded (models.md 1).
+"""Models of the convolutional net: saved, loaded, checked whenever they are loaded (models.md 1).
 
-`id = content_id("model", canonical tensors | canonical card)`. A file is a safetensors file whose
-header carries id and card and whose every byte follows from them, so the same model is the same
-file everywhere and any altered byte shows. What describes a file without identifying it (when and
-where it was made, its label) stands beside it in `<id>.json`.
-
-Random weights come from `init_model` alone. Whatever is wrong with a file is a `ModelError`; no
-path from a missing or unfit file leads to a net.
+The file is that of `container`. Random weights come from `init_model` alone. Whatever is wrong with
+a file is a `ModelError`; no path from a missing or unfit file leads to a net.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import socket
-import struct
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as read_tensors
-from safetensors.torch import save as tensor_bytes
 
-from ringrift.core.errors import RefusedError
-from ringrift.core.files import write_atomic
-from ringrift.core.ids import canonical_json, content_id, short
+from ringrift.nets import container
+from ringrift.nets.container import (
+    SCHEMA,
+    ModelError,
+    check_fit,
+    check_kind,
+    check_tensors,
+    read_card,
+    read_model,
+    write_model,
+)
 from ringrift.nets.encoder import ENCODER
 from ringrift.nets.inference import NetEvaluator
 from ringrift.nets.network import Architecture, Net, fresh_net
@@ -44,45 +40,21 @@ if TYPE_CHECKING:
 
     from ringrift.rules.spec import BoardSpec
 
-SCHEMA = 1
-KIND = "cnn"
-SUFFIX = ".safetensors"
-PROBE_TOLERANCE = 1e-4
+__all__ = [
+    "LoadedModel",
+    "ModelError",
+    "init_model",
+    "load_model",
+    "model_id",
+    "read_card",
+    "save_model",
+]
 
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "schema": int,
-    "kind": str,
-    "config": str,
-    "board": str,
-    "players": int,
-    "board_spec_hash": str,
-    "rules_version": str,
-    "encoder": dict,
-    "policy_layout_hash": str,
-    "codec_hash": str,
-    "architecture": dict,
-    "value_utility": str,
-    "training": (dict, type(None)),
-    "parents": list,
-    "probe": dict,
-}
+KIND = "cnn"
+PROBE_TOLERANCE = 1e-4
 
 _verified: set[str] = set()
 """Ids whose outputs this process has compared with their probe."""
-
-
-class ModelError(RefusedError):
-    """A model file that is missing, damaged, or made for something else.
-
-    `code` is one of models.md 6, or `missing`; `ref` names the file; `detail` says what was found
-    and expected.
-    """
-
-    def __init__(self, code: str, ref: str, detail: str) -> None:
-        super().__init__(f"{code}: {detail}", where=ref)
-        self.code = code
-        self.ref = ref
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,22 +92,7 @@ def save_model(
     """
     tensors = _tensors(net)
     card = _card(net, spec, tensors, training, parents)
-    identity = model_id(tensors, card)
-    path = folder / identity[:2] / f"{identity}{SUFFIX}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        described = {
-            **card,
-            "id": identity,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "host": socket.gethostname(),
-            "label": label,
-        }
-        text = json.dumps(described, indent=1, sort_keys=True, allow_nan=False)
-        write_atomic(path.with_suffix(".json"), text.encode())
-        write_atomic(path, _file_bytes(tensors, card, identity))
-        path.chmod(0o444)
-    return path
+    return write_model(folder, _arrays(tensors), card, label=label)
 
 
 def init_model(
@@ -148,27 +105,15 @@ def init_model(
 
 def model_id(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> str:
     """Return the id over tensors (sorted by name) and the identifying card."""
-    parts = []
-    for name in sorted(tensors):
-        array = _array(tensors[name])
-        head = canonical_json([name, array.dtype.str, list(array.shape)])
-        parts += [struct.pack("<Q", len(head)), head, array.tobytes()]
-    return content_id("model", b"".join((*parts, b"|", canonical_json(card))))
+    return container.model_id(_arrays(tensors), dict(card))
 
 
-def _array(tensor: Tensor) -> np.ndarray[Any, np.dtype[Any]]:
-    array = tensor.detach().cpu().contiguous().numpy()
-    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+    return {name: t.detach().cpu().contiguous().numpy() for name, t in tensors.items()}
 
 
 def _tensors(net: Net) -> dict[str, Tensor]:
     return {name: t.detach().cpu().contiguous().clone() for name, t in net.state_dict().items()}
-
-
-def _file_bytes(tensors: Mapping[str, Tensor], card: Mapping[str, Any], identity: str) -> bytes:
-    # one metadata entry: safetensors writes several in the random order of a hash map
-    described = canonical_json({"card": card, "id": identity}).decode()
-    return tensor_bytes(dict(tensors), metadata={"ringrift": described})
 
 
 def _card(
@@ -237,122 +182,19 @@ def load_model(path: Path, spec: BoardSpec) -> LoadedModel:
     finite values, and the outputs on the probe positions (once per process and id).
     """
     ref = str(path)
-    data = _read(path, ref)
-    card, identity, tensors = _parse(data, ref)
-    _check_identity(path, data, card, identity, tensors)
-    _check_card(card, ref)
-    _check_fit(card, spec, ref)
-    net = _build(card, tensors, ref)
+    identity, card, arrays = read_model(path)
+    check_kind(card, (KIND,), ref)
+    check_fit(card, _fit(spec), spec, ref)
+    net = _build(card, arrays, ref)
     if identity not in _verified:
         _check_probe(net, spec, card, ref)
         _verified.add(identity)
     return LoadedModel(id=identity, card=card, net=net, spec=spec, path=path)
 
 
-def read_card(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return id and identifying card of a model file after checking its bytes against its id."""
-    ref = str(path)
-    data = _read(path, ref)
-    card, identity, tensors = _parse(data, ref)
-    _check_identity(path, data, card, identity, tensors)
-    _check_card(card, ref)
-    return identity, card
-
-
-def _read(path: Path, ref: str) -> bytes:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ModelError("missing", ref, "there is no such file") from None
-    except OSError as error:
-        raise ModelError("missing", ref, f"the file cannot be read: {error.strerror}") from error
-    if not data:
-        raise ModelError("empty", ref, "the file has no bytes")
-    return data
-
-
-def _parse(data: bytes, ref: str) -> tuple[dict[str, Any], str, dict[str, Tensor]]:
-    if data[:2] in (b"PK", b"\x80\x02"):
-        raise ModelError("unsafe_pickle", ref, "a pickle; models are safetensors files")
-    header, end = _header(data, ref)
-    if len(data) < end:
-        raise ModelError("truncated", ref, f"{len(data)} bytes; the header announces {end}")
-    metadata = header.get("__metadata__")
-    text = metadata.get("ringrift") if isinstance(metadata, dict) else None
-    if text is None:
-        raise ModelError("card_missing", ref, "the header holds no card")
-    try:
-        described = json.loads(text)
-        card, identity = described["card"], described["id"]
-    except (ValueError, KeyError, TypeError):
-        raise ModelError("card_invalid", ref, "the card in the header cannot be read") from None
-    if not isinstance(card, dict) or not isinstance(identity, str):
-        raise ModelError("card_invalid", ref, "the card in the header is no object with an id")
-    try:
-        return card, identity, read_tensors(data)
-    except SafetensorError as error:
-        raise ModelError("not_safetensors", ref, f"tensors cannot be read: {error}") from None
-
-
-def _header(data: bytes, ref: str) -> tuple[dict[str, Any], int]:
-    """Return the header and the length the file must have."""
-    problem = "the file does not begin with a safetensors header"
-    if len(data) < 8:
-        raise ModelError("truncated", ref, f"{len(data)} bytes; a header alone has more")
-    (size,) = struct.unpack("<Q", data[:8])
-    if size > 100_000_000 or data[8:9] != b"{":
-        raise ModelError("not_safetensors", ref, problem)
-    if len(data) < 8 + size:
-        raise ModelError("truncated", ref, f"{len(data)} bytes; the header alone has {8 + size}")
-    try:
-        header = json.loads(data[8 : 8 + size])
-        ends = [entry["data_offsets"][1] for n, entry in header.items() if n != "__metadata__"]
-        return header, 8 + size + max(map(int, ends), default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        raise ModelError("not_safetensors", ref, problem) from None
-
-
-def _check_identity(
-    path: Path, data: bytes, card: dict[str, Any], identity: str, tensors: dict[str, Tensor]
-) -> None:
-    ref = str(path)
-    try:
-        found = model_id(tensors, card)
-    except Exception as error:  # a damaged card may hold what canonical JSON cannot
-        raise ModelError("card_invalid", ref, f"the card has no canonical form: {error}") from error
-    if found != identity:
-        raise ModelError("hash_mismatch", ref, f"content {short(found)}; named {short(identity)}")
-    stem = path.name.removesuffix(SUFFIX)
-    if len(stem) == len(identity) and stem != identity:
-        raise ModelError("hash_mismatch", ref, f"content {short(found)}; file {short(stem)}")
-    if _file_bytes(tensors, card, identity) != data:
-        raise ModelError("hash_mismatch", ref, "bytes of the file were altered")
-
-
-def _check_card(card: dict[str, Any], ref: str) -> None:
-    if card.get("schema") != SCHEMA:
-        detail = f"card schema {card.get('schema')!r}; this version reads {SCHEMA}"
-        raise ModelError("card_invalid", ref, detail)
-    for name, kind in _FIELDS.items():
-        if name not in card or not isinstance(card[name], kind):
-            found = repr(card[name])[:60] if name in card else "nothing"
-            raise ModelError("card_invalid", ref, f"card field {name}: found {found}")
-    if card["kind"] != KIND:
-        raise ModelError("card_invalid", ref, f"kind {card['kind']!r}; expected {KIND!r}")
-
-
-def _check_fit(card: dict[str, Any], spec: BoardSpec, ref: str) -> None:
-    needed = _fit(spec)
-    codes = {"encoder": "unknown_encoder", "policy_layout_hash": "layout_mismatch"}
-    for name, expected in needed.items():
-        if card[name] != expected:
-            detail = f"{name}: the model has {card[name]}, {spec.config} needs {expected}"
-            if card["config"] != spec.config:
-                detail = f"made for {card['config']}, asked for {spec.config}; {detail}"
-            raise ModelError(codes.get(name, "spec_mismatch"), ref, detail)
-
-
-def _build(card: dict[str, Any], tensors: dict[str, Tensor], ref: str) -> Net:
+def _build(
+    card: dict[str, Any], arrays: dict[str, np.ndarray[Any, np.dtype[Any]]], ref: str
+) -> Net:
     shape = card["architecture"]
     try:
         architecture = Architecture(
@@ -366,16 +208,9 @@ def _build(card: dict[str, Any], tensors: dict[str, Tensor], ref: str) -> Net:
         raise ModelError("card_invalid", ref, "card field architecture is incomplete") from None
     with torch.device("meta"):
         net = Net(architecture)
-    expected = {name: t.shape for name, t in net.state_dict().items()}
-    for name in sorted(expected.keys() | tensors.keys()):
-        here, there = tensors.get(name), expected.get(name)
-        if here is None or there is None or here.shape != there:
-            found = "missing" if here is None else tuple(here.shape)
-            wanted = "no such tensor" if there is None else tuple(there)
-            raise ModelError("shape_mismatch", ref, f"tensor {name}: {found}; expected {wanted}")
-        if not bool(torch.isfinite(here).all()):
-            raise ModelError("not_finite", ref, f"tensor {name} holds infinity or NaN")
+    check_tensors(arrays, {n: tuple(t.shape) for n, t in net.state_dict().items()}, ref)
     net = fresh_net(architecture, seed=0)  # constant buffers; every parameter is replaced
+    tensors = {name: torch.tensor(array) for name, array in arrays.items()}
     net.load_state_dict(tensors, strict=True)
     return net.eval()
 

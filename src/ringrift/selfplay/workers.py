@@ -8,6 +8,7 @@ game follows from its plan alone, nothing else changes.
 from __future__ import annotations
 
 import multiprocessing
+import re
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -279,9 +280,7 @@ def _warm_mark(job: PlayJob) -> Path:
     """Name the file that says this job's code is compiled: one per set of kinds."""
     from ringrift.rules import jitconf
 
-    kinds = {
-        text.partition(":")[0].partition("@")[0] + "net" * ("@" in text) for text in job.agents
-    }
+    kinds = {re.split(r"[@:(]", text)[0] + "net" * ("@" in text) for text in job.agents}
     return jitconf.cache_folder("selfplay") / ("players-" + "-".join(sorted(kinds)) + ".warm")
 
 
@@ -364,9 +363,8 @@ class AgentShelf:
 
     def _agent(self, job: PlayJob, text: str) -> Agent:
         from ringrift.agents.factory import make_agent
-        from ringrift.agents.spec import parse_spec
 
-        file = job.models.get(parse_spec(text).model or "", "")
+        file = "\n".join(f"{name}={path}" for name, path in sorted(job.models.items()))
         key = (job.spec.hash, text, file, job.explore)
         if key not in self._made:
             agent = make_agent(text, job.spec, lambda name: _load(job, name), explore=job.explore)
@@ -377,12 +375,12 @@ class AgentShelf:
 
 
 def _load(job: PlayJob, name: str) -> Any:
-    from ringrift.nets.model_file import load_model
+    from ringrift.nets.loading import open_model
 
     if name not in job.models:
         known = ", ".join(job.models) or "none"
         raise UsageError(f"no file is given for the model {name!r}; known: {known}")
-    return load_model(Path(job.models[name]), job.spec)
+    return open_model(Path(job.models[name]), job.spec)
 
 
 def _main(pipe: Connection) -> None:
