@@ -5,6 +5,8 @@ PYTHON ?= python3
 SEED ?= 0
 DATA_ROOT ?= ringrift-data
 PYTEST_ARGS ?=
+# Two processes; a file's tests share what its fixtures made, so they stay together.
+PYTEST_PARALLEL ?= -n 2 --dist loadfile
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -47,7 +49,7 @@ loop: $(STAMP)
 	$(BIN)/ringrift --root $(DATA_ROOT) loop run --profile quick --seed $(SEED) --yes
 
 test: $(DEV_STAMP)
-	$(TEST_ENV) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(TEST_ENV) $(BIN)/python -m pytest $(PYTEST_PARALLEL) $(PYTEST_ARGS)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
