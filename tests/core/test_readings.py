@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ringrift.core import cgroups, cpu_account, readings
 from ringrift.core.cpu_account import OwnTime, Sample, Samples
 from ringrift.core.host_table import HostTable
+from ringrift.core.log import setup_logging
 from ringrift.core.process_reading import Process, ancestors, read_process, runnable_threads, tree
 
 MIB = 1 << 20
@@ -576,6 +577,8 @@ def test_a_device_that_does_not_answer_has_no_reading_the_other_has(monkeypatch,
 
 def test_a_failed_reading_is_none_and_logged_once_a_minute(monkeypatch, capsys):
     import psutil
+
+    setup_logging("test")
 
     def fail(*_arguments):
         raise psutil.AccessDenied(1)

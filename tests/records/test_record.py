@@ -31,7 +31,7 @@ from ringrift.records import (
     to_json,
     write_jsonl,
 )
-from ringrift.records.record import POLICY_TOTAL
+from ringrift.records.record import POLICY_TOTAL, unit
 from ringrift.records.varints import pack_numbers, unpack_numbers
 from ringrift.rules import BoardSpec, Position
 
@@ -510,3 +510,9 @@ def test_an_error_survives_the_way_between_processes():
         "field check",
     )
     assert pickle.loads(pickle.dumps(GAME)) == GAME
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.8e306, 1.8e307])
+def test_a_value_beyond_what_an_analysis_stores_is_refused(value):
+    with pytest.raises(DataError, match="finite number"):
+        unit(value)

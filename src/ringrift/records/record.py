@@ -172,7 +172,7 @@ class GameRecord:
 
 def unit(value: float) -> float:
     """Round a value to the unit in which analyses are stored; raises for NaN and infinity."""
-    if not math.isfinite(value):
+    if not math.isfinite(value * VALUE_UNITS):
         raise refuse("value", float(value), "a finite number")
     return round(float(value) * VALUE_UNITS) / VALUE_UNITS
 
