@@ -37,13 +37,13 @@ def test_the_evaluator_compiles_to_ptx_and_assembles(
 ) -> None:
     from numba.cuda import dispatcher
 
-    from . import heuristic_kernel
+    from ringrift.agents.benchmarks import evaluation_gpu
 
     # Nested callees ask the current device for its version; there may be none.
     device = SimpleNamespace(compute_capability=(9, 0))
     monkeypatch.setattr(dispatcher, "get_current_device", lambda: device)
     ptx, _ = cuda.compile_ptx(
-        heuristic_kernel.k_evaluate.py_func, heuristic_kernel.signature(), cc=(9, 0)
+        evaluation_gpu.k_evaluate.py_func, evaluation_gpu.signature(), cc=(9, 0)
     )
     source = tmp_path / "evaluate.ptx"
     source.write_text(ptx)
@@ -57,15 +57,13 @@ def test_the_evaluator_compiles_to_ptx_and_assembles(
 @pytest.mark.gpu
 @pytest.mark.parametrize(("board", "players"), CONFIGURATIONS)
 def test_a_gpu_evaluates_as_the_cpu_does(board: str, players: int) -> None:
-    from . import heuristic_kernel
+    from ringrift.agents.benchmarks import evaluation_gpu
 
     spec = BoardSpec.create(board, players)
     states, profile = sampled_states(spec, 2000, seed=5), shipped_profile(spec.config)
     for full in (True, False):
         weights = profile.effective(full=full)
-        there = heuristic_kernel.evaluated(
-            states, board_tables(spec), weights, profile.gain, players
-        )
+        there = evaluation_gpu.evaluate_on_gpu(spec, states, weights, profile.gain)
         here = np.zeros((len(states), players))
         evaluation.evaluate_all(
             states, len(states), board_tables(spec), scratch(), weights, profile.gain, here

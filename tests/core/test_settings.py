@@ -272,6 +272,8 @@ def test_a_run_record_says_what_was_set_by_whom_and_with_which_versions(tmp_path
     assert record["origins"].keys() == known_keys().keys()
     assert (record["profile"], record["file"]) == ("quick", str(file))
     assert record["versions"]["python"]
+    assert record["versions"]["torch"]
+    assert record["versions"].keys() == {"python", "ringrift", "torch", "numba", "numpy"}
 
 
 def test_unknown_profile_lists_the_known_ones():

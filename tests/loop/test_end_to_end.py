@@ -44,6 +44,7 @@ def test_the_loop_ends_and_says_what_it_did(tmp_path):
     saved = json.loads(next(Paths(tmp_path).runs.glob("*/*/settings.json")).read_text())
     assert saved["hyperparameters"] == shown(tmp_path)["hyperparameters"]
     assert saved["settings"] == shown(tmp_path)["settings"]
+    assert saved["versions"]["torch"]
     # Deleting the event log changes nothing but history: the run is still finished.
     folder = next((Paths(tmp_path).runs / CONFIG).iterdir())
     (folder / "events.jsonl").unlink()

@@ -26,6 +26,7 @@ from ringrift.cli.invocation import Invocation, begin, current
 from ringrift.cli.output import MAX_WIDTH
 from ringrift.core.errors import RingriftError
 from ringrift.core.interrupt import terminate_as_exception
+from ringrift.core.versions import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -336,10 +337,10 @@ def _drop_output() -> None:
 def version_fields() -> dict[str, Any]:
     """Return the versions that tell one installation from another; imports nothing heavy."""
     return {
-        "version": os.environ.get("RINGRIFT_BUILD_VERSION") or _installed("ringrift"),
+        "version": os.environ.get("RINGRIFT_BUILD_VERSION") or installed("ringrift"),
         "rules_hash": rules_hash(),
         "python": platform.python_version(),
-        "torch": _installed("torch"),
+        "torch": installed("torch"),
         "cuda": _torch_cuda(),
         "commit": _commit(),
     }
@@ -356,15 +357,6 @@ def rules_hash() -> str | None:
         digest.update(str(path.relative_to(folder)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _installed(package: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _torch_cuda() -> str | None:

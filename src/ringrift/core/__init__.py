@@ -7,7 +7,7 @@
 | `settings_migration`, `settings_text`, `settings_files` | retired keys out, the commented file, files checked |
 | `yaml_text`, `backup` | edits that leave other bytes alone; the old file kept |
 | `hyperparameters`, `hyperparameter_*` | training hyper-parameters: file, checks, merge |
-| `environment` | one boolean variable |
+| `environment`, `versions` | one boolean variable; what is installed |
 | `paths` | the data root and its folders |
 | `files` | whole-file writes, locks, SQLite connections |
 | `ids` | content ids, canonical bytes, prefixes |

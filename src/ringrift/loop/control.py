@@ -6,12 +6,10 @@ an unfinished training, nothing else: the next start finds out from the facts wh
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ringrift.core.errors import RingriftError
@@ -587,17 +585,6 @@ def inputs_of(measured: Measured) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str | None]:
-    """Return what tells one installation from another."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in ("ringrift", "torch", "numba", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found
-
-
 def run_loop(
     plan: LoopPlan,
     paths: Paths,
@@ -616,7 +603,7 @@ def run_loop(
 ) -> LoopReport:
     """Run the loop to its end, or until `stop`; only one at a time on a data root.
 
-    `settings` goes into the run folder as it is: values and their origins. Raises `BusyError`
+    `settings` goes into the run folder as it is: values, their origins, versions. Raises `BusyError`
     naming the process of another loop on the same root.
     """
     store_path = paths.games / STORE
@@ -632,7 +619,6 @@ def run_loop(
                 "schema": 1,
                 "run": run.id,
                 "plan": plan.as_tree(),
-                "versions": versions(),
                 **settings,
             },
         )

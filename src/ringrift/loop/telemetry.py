@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ringrift.loop.runs import Run
     from ringrift.loop.workers import Played
 
-STAGES = ("unborn", "selfplay", "train", "measure", "decide", "exam", "report", "paused")
+STAGES = ("unborn", "selfplay", "train", "measure", "decide", "exam", "report")
 _STATES = {State.OK: 0.0, State.WARNING: 1.0, State.CRITICAL: 2.0, State.UNKNOWN: None}
 
 

@@ -9,8 +9,6 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +19,7 @@ from ringrift.agents.listing import scratch
 from ringrift.agents.protocol import Agent, Batch, Budget, Decision, Rngs
 from ringrift.core.errors import UsageError
 from ringrift.core.log import get_logger
+from ringrift.core.versions import installed
 from ringrift.records.record import AgentRef, Analysis, GameMeta, GameRecord, PlyAnalysis, quantize
 from ringrift.records.verify import build_record
 from ringrift.rules import layout as lay
@@ -35,14 +34,6 @@ log = get_logger(__name__)
 _FULL = Budget()
 _SCHEDULE = Rngs(streams.SCHEDULE)
 _AGENT = Rngs()
-
-
-@lru_cache(maxsize=1)
-def _version() -> str | None:
-    try:
-        return version("ringrift")
-    except PackageNotFoundError:  # run from a source tree
-        return None
 
 
 @dataclass(slots=True)
@@ -244,7 +235,7 @@ class Table:
                 run=job.run,
                 index=plan.index,
                 host=socket.gethostname(),
-                version=_version(),
+                version=installed("ringrift"),
                 device="cpu",
                 started=round(game.started, 3),
                 ms=round((time.time() - game.started) * 1000),

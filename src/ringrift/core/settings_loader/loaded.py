@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ringrift.core.versions import versions
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -29,17 +31,10 @@ class LoadedSettings:
 
     def as_record(self) -> dict[str, Any]:
         """Return what a run folder keeps: values, who set each, profile, file and versions."""
-        from importlib.metadata import PackageNotFoundError, version
-        from platform import python_version
-
-        try:
-            package = version("ringrift")
-        except PackageNotFoundError:  # run from a source tree that is not installed
-            package = None
         return {
             "settings": self.as_tree(),
             "origins": {path: str(origin) for path, origin in self.origins.items()},
             "profile": self.profile,
             "file": str(self.file) if self.file is not None else None,
-            "versions": {"ringrift": package, "python": python_version()},
+            "versions": versions(),
         }
