@@ -6,7 +6,6 @@ root, for training in the host's folder, one per GPU or one for a host without.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ringrift.core.ending import GRACE_S, ProcessName, end_processes, this_process
 from ringrift.core.errors import BusyError, UsageError
-from ringrift.core.files import LockOwner, lock, open_sqlite, read_owner, write_atomic
+from ringrift.core.files import LockOwner, is_locked, lock, open_sqlite, read_owner, write_atomic
 from ringrift.core.host_table import HostTable, Task, host_folder
 from ringrift.core.log import get_logger
 from ringrift.core.spawning import shown_command
@@ -117,7 +116,7 @@ def hold_role(
 def role_state(root: Path, role: Role, device: int | None = None) -> RoleState:
     """Return whether a role is held and by whom; writes nothing."""
     path = role_file(root, role, device)
-    held = _is_locked(path)
+    held = is_locked(path)
     owner = read_owner(path) if held else None
     holder = None if owner is None else _holder(owner, _command(path, owner))
     return RoleState(role=role, device=device, held=held, holder=holder, path=path)
@@ -161,9 +160,7 @@ def end_tasks(tasks: Sequence[Task], *, grace_s: float = GRACE_S) -> list[Ended]
 
 def find_dead(root: Path) -> tuple[list[Task], list[Path]]:
     """Return the rows of ended tasks and the notes of roles that nobody holds; changes nothing."""
-    return _dead_rows(), [
-        note for note in _notes(root) if not _is_locked(note.with_suffix(".lock"))
-    ]
+    return _dead_rows(), [note for note in _notes(root) if not is_locked(note.with_suffix(".lock"))]
 
 
 def remove_dead(root: Path) -> tuple[list[Task], list[Path]]:
@@ -195,21 +192,6 @@ def _dead_rows() -> list[Task]:
 def _notes(root: Path) -> list[Path]:
     host = host_folder(create=False)
     return sorted([*(root / FOLDER).glob("*.json"), *host.glob("training-*.json")])
-
-
-def _is_locked(path: Path) -> bool:
-    """Look whether somebody has the lock; lookers share it, so they do not see each other."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _note(path: Path) -> Path:

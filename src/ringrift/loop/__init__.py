@@ -8,7 +8,9 @@
 | `promotion` | the rule by which a candidate becomes champion |
 | `measure` | the matches of a generation and of the final exam |
 | `learn` | the training in a process of its own |
-| `control` | one run from its first fact to its last |
+| `control`, `interfaces` | one run from its first fact to its last; what it needs of the others |
+| `guard`, `telemetry` | what holds the loop back; what the outside sees of it |
+| `session` | the loop with its real parts |
 | `report` | generation tables and the summary |
 
 No module here imports torch: self-play, matches and training run in processes of their own.

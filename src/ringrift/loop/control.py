@@ -7,10 +7,10 @@ an unfinished training, nothing else: the next start finds out from the facts wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ringrift.core.errors import RingriftError
 from ringrift.core.files import lock
@@ -18,6 +18,16 @@ from ringrift.core.ids import short
 from ringrift.evaluation.matches import MatchResult, run_match
 from ringrift.loop.child import ChildStopped
 from ringrift.loop.facts import Facts, next_stage
+from ringrift.loop.interfaces import (
+    Guard,
+    Learner,
+    Observer,
+    Played,
+    Screen,
+    SelfplayOrder,
+    Task,
+    Workers,
+)
 from ringrift.loop.learn import REPORT as TRAINING_REPORT
 from ringrift.loop.learn import TrainingOrder
 from ringrift.loop.measure import Matches, NamedMatch, derived_seed
@@ -40,7 +50,6 @@ from ringrift.loop.runs import (
     read_json,
     write_json,
 )
-from ringrift.loop.workers import Played, SelfplayOrder, Workers
 from ringrift.models.decisions import Chain, append, read_chain
 from ringrift.models.registry import has_model, model_path
 from ringrift.records.store import GameStore
@@ -56,82 +65,6 @@ TRAINING = "training"
 INGEST_EVERY = 16
 REJECTIONS_BEFORE_RETURN = 3
 PAUSE_POLL_S = 0.5
-
-
-class Task(Protocol):
-    """One progress bar."""
-
-    def update(self, done: int, *, name: str | None = None, total: int | None = None) -> None:
-        """Set what is done."""
-        ...
-
-    def finish(self) -> None:
-        """Take the bar away."""
-        ...
-
-
-class Screen(Protocol):
-    """Where people see what happens; `cli.output.Progress` is one."""
-
-    def task(self, name: str, *, total: int | None = None, unit: str = "") -> Task:
-        """Add a bar."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Print a line that stays."""
-        ...
-
-
-class Learner(Protocol):
-    """Makes models; `learn.ChildLearner` does it in child processes."""
-
-    def random_model(
-        self, *, config: str, size: str, seed: int, objects: Path, stop: Callable[[], bool]
-    ) -> str:
-        """Write a model of random weights, return its id."""
-        ...
-
-    def candidate(
-        self,
-        order: TrainingOrder,
-        *,
-        on_report: Callable[[dict[str, Any]], None],
-        stop: Callable[[], bool],
-    ) -> dict[str, Any]:
-        """Train a candidate; the report is in the folder once the model file is there."""
-        ...
-
-
-class Guard(Protocol):
-    """What may keep the loop from working; `guard.LoopGuard` is one."""
-
-    def listen(self, on_change: Callable[[tuple[str, ...]], None]) -> None:
-        """Tell `on_change` from now on when the reasons appear, change or are gone."""
-        ...
-
-    def hold(self) -> bool:
-        """Say whether nothing new may begin."""
-        ...
-
-    def must_end(self) -> bool:
-        """Say whether what runs must end now."""
-        ...
-
-    def workers_end(self) -> None:
-        """Take note that the workers are about to be ended."""
-        ...
-
-
-class Observer(Protocol):
-    """Whom control tells what happens; `telemetry.Telemetry` is one."""
-
-    def event(self, event: Mapping[str, Any]) -> None:
-        """Take an event of the run's log."""
-        ...
-
-    def games(self, games: Sequence[Played], added: int) -> None:
-        """Take games that were handed to the store."""
-        ...
 
 
 class Stopped(Exception):

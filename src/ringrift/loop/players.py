@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ringrift.evaluation.matches import MatchGame, MatchPlan
-    from ringrift.loop.workers import Played, SelfplayOrder, Stop
+    from ringrift.loop.interfaces import Played, SelfplayOrder, Stop
     from ringrift.records.record import GameRecord
 
 

@@ -11,8 +11,9 @@ from ringrift.core.host_table import HostTable
 from ringrift.core.roles import hold_role
 from ringrift.core.spawning import end_leftovers
 from ringrift.core.watch import ResourceWatch
-from ringrift.loop.control import LoopReport, Screen, run_loop
+from ringrift.loop.control import LoopReport, run_loop
 from ringrift.loop.guard import LoopGuard
+from ringrift.loop.interfaces import Screen
 from ringrift.loop.learn import ChildLearner
 from ringrift.loop.players import Players
 from ringrift.loop.telemetry import Telemetry, recorded, serving

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ringrift.core.limits import Verdict
     from ringrift.core.paths import Paths
     from ringrift.core.settings import Settings
+    from ringrift.loop.interfaces import Played
     from ringrift.loop.runs import Run
-    from ringrift.loop.workers import Played
 
 STAGES = ("unborn", "selfplay", "train", "measure", "decide", "exam", "report")
 _STATES = {State.OK: 0.0, State.WARNING: 1.0, State.CRITICAL: 2.0, State.UNKNOWN: None}

@@ -13,7 +13,7 @@ from ringrift.loop.child import Report, run_child
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ringrift.loop.control import Screen
+    from ringrift.loop.interfaces import Screen
 
 STAMP = "loop-is-warm"
 

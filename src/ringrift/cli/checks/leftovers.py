@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import socket
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ringrift.cli.checks.model import Check, Context, Finding, ok, warn
 from ringrift.cli.checks.root import usable_root
-from ringrift.core.files import PARTIAL_SUFFIX, LockOwner, read_owner
+from ringrift.core.files import PARTIAL_SUFFIX, LockOwner, is_locked, read_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -135,17 +134,9 @@ def _holder(path: Path) -> int | None:
     The kernel's table of locks names who took it, which is not who keeps its file open.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        return _opened_by(path.stat()) if is_locked(path) else None
+    except OSError:  # it went meanwhile, or is not ours to read
         return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _opened_by(os.fstat(handle))
-    else:
-        return None
-    finally:
-        os.close(handle)
 
 
 def _opened_by(file: os.stat_result) -> int:
