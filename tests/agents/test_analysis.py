@@ -119,6 +119,7 @@ def test_a_line_stops_where_it_is_not_legal():
     assert line_of(position, [first, first]) == ("P 3,3 2",)
 
 
+@pytest.mark.timed
 def test_time_bounds_a_search_that_counts_simulations():
     (position,) = choices(SPEC, 1, seed=4)
     player = agent()

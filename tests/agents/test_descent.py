@@ -330,6 +330,7 @@ def test_budgets_per_position() -> None:
         assert timeless([single]) == timeless([found[i]])
 
 
+@pytest.mark.timed
 def test_time_ends_the_search() -> None:
     spec = BoardSpec.create("square8")
     position = Position.of(spec)

@@ -102,6 +102,7 @@ def test_evaluation_and_ladder(service: DecisionService) -> None:
     assert not service.ladder("square8_2p")[9].available
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 def test_32_calls_at_once_are_answered_in_time(service: DecisionService) -> None:
     """Two cores, 100 ms each: sixteen rounds take 1.6 s."""
@@ -137,6 +138,7 @@ def test_killing_a_worker_fails_one_request_only(service: DecisionService) -> No
     assert service.decide(position, agent=SEARCH, budget=TENTH) is not None
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 def test_a_search_that_overruns_is_ended_and_the_worker_replaced(service: DecisionService) -> None:
     position = Position.of(SQUARE8)
@@ -150,6 +152,7 @@ def test_a_search_that_overruns_is_ended_and_the_worker_replaced(service: Decisi
     assert service.cache_stats()["replaced"] <= before + 1
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 def test_a_full_queue_is_refused_at_once_and_closing_fails_who_waits() -> None:
     position = Position.of(SQUARE8)

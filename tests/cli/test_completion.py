@@ -151,6 +151,7 @@ echo "${COMPREPLY[@]}"
 
 
 # Counted in processor time, as a busy test machine makes the clock run on; 150 ms on an idle one.
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "line", ["ringrift games list --config-key sq", "ringrift games list --model ab"]
 )

@@ -224,6 +224,7 @@ def helps(tmp_path_factory):
     return dict(zip(PAGES, answers, strict=True))
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", PAGES)
 def test_help_is_quick_narrow_and_without_escape_codes(helps, name):
     answer = helps[name]

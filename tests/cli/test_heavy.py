@@ -79,6 +79,7 @@ def test_with_room_it_works(run, tmp_path):
     assert (tmp_path / "root" / ".ringrift-root").is_file()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("variable", "resource"),
     [("DISK_CRITICAL", "disk"), ("MEMORY_CRITICAL", "memory")],
@@ -130,6 +131,7 @@ def test_every_command_that_checks_the_machine_is_listed_here():
     assert {*PRODUCING, *COMPUTING} == CHECKING
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("line", "resource"), [*LINES, *((line, "memory") for line, _ in LINES[:1])]
 )
@@ -173,6 +175,7 @@ def test_a_full_gpu_ends_what_uses_one_and_nothing_else(run, monkeypatch):
     assert "limits.gpu_critical" in err
 
 
+@pytest.mark.timed
 def test_load_of_others_is_waited_for_with_lines_and_ends_with_75(run, tmp_path, monkeypatch):
     monkeypatch.setenv("RINGRIFT_LIMITS__WAIT_SECONDS", "1.5")
     monkeypatch.setattr(heavy, "LOOK_EVERY_S", 0.2)
@@ -198,6 +201,7 @@ def test_when_the_load_falls_it_goes_on(run, monkeypatch):
     assert err.startswith("waiting for load")
 
 
+@pytest.mark.timed
 def test_no_wait_ends_at_once(run, tmp_path, monkeypatch):
     monkeypatch.setattr(readings.os, "getloadavg", lambda: (1e9, 1.0, 1.0))
     code, _, err, seconds = run("--no-wait")
@@ -207,6 +211,7 @@ def test_no_wait_ends_at_once(run, tmp_path, monkeypatch):
     assert untouched(tmp_path)
 
 
+@pytest.mark.timed
 def test_while_it_waits_a_disk_that_fills_up_ends_it(run, monkeypatch):
     monkeypatch.setattr(heavy, "LOOK_EVERY_S", 1.1)
     monkeypatch.setattr(readings.os, "getloadavg", lambda: (1e9, 1.0, 1.0))
@@ -220,6 +225,7 @@ def test_while_it_waits_a_disk_that_fills_up_ends_it(run, monkeypatch):
     assert seconds < 10
 
 
+@pytest.mark.timed
 def test_an_emergency_stop_keeps_everything_from_starting(run, tmp_path):
     folder = Paths(tmp_path / "root").coordination
     folder.mkdir(parents=True)

@@ -217,6 +217,7 @@ def test_the_command_line_loads_nothing_heavy(code, tmp_path):
 
 
 # Both limits are counted in processor time: a busy test machine makes the clock run on, not the work.
+@pytest.mark.timed
 def test_help_is_quick(tmp_path):
     seconds = []
     for _ in range(6):
@@ -227,6 +228,7 @@ def test_help_is_quick(tmp_path):
     assert min(seconds) < 0.25, seconds
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("module", ["errors", "paths", "files", "ids", "log", "interrupt"])
 def test_core_modules_import_in_80_ms(module):
     code = (

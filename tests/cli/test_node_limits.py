@@ -78,6 +78,7 @@ def test_it_writes_nothing(limits, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 def test_watching_streams_a_line_each_5_s_until_ctrl_c(spawn, tmp_path):
     watching = spawn("node", "limits", "--watch", "--json", env={"XDG_RUNTIME_DIR": str(tmp_path)})

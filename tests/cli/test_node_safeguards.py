@@ -105,6 +105,7 @@ def test_dry_runs_change_nothing(command, root, tmp_path):
     assert halted(root) is not None
 
 
+@pytest.mark.timed
 def test_test_spawn_starts_a_real_program_within_the_bounds(command, monkeypatch):
     code, fields = answer(command("--test-spawn", "--json"))
     assert code == 0

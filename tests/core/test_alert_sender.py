@@ -111,6 +111,7 @@ def test_errors_and_slow_answers_delay_a_change_and_never_double_it(book, clock,
     assert len(receiver.posts) == 8
 
 
+@pytest.mark.timed
 def test_a_sink_that_is_down_for_ten_minutes_loses_and_doubles_nothing(book, clock):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -161,6 +162,7 @@ def test_a_sink_may_say_when_to_come_again(book, clock, receiver):
     assert sender.deliver() == 1
 
 
+@pytest.mark.timed
 def test_a_slow_sink_stops_neither_the_caller_nor_the_other_sink(tmp_path, receiver):
     with receiving() as slow:
         slow.behave = lambda _: (200, 3.0)

@@ -90,6 +90,7 @@ def test_redirects_are_not_followed(receiver):
     assert len(receiver.posts) == 1
 
 
+@pytest.mark.timed
 def test_a_slow_answer_ends_at_the_timeout(receiver):
     receiver.behave = lambda _: (200, 5)
     started_s = time.monotonic()
@@ -100,6 +101,7 @@ def test_a_slow_answer_ends_at_the_timeout(receiver):
     assert time.monotonic() - started_s < 2
 
 
+@pytest.mark.timed
 def test_an_answer_that_drips_ends_at_the_timeout_too():
     listener = socket.create_server(("127.0.0.1", 0))
     ended = threading.Event()

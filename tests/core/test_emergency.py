@@ -83,6 +83,7 @@ def test_what_is_about_to_start_is_refused_with_the_reason(tmp_path):
     assert "--clear-emergency" in str(caught.value)
 
 
+@pytest.mark.timed
 def test_asking_costs_less_than_twenty_microseconds(tmp_path):
     best_s = float("inf")
     for _ in range(5):  # the best of some: the machine is shared

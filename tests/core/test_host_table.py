@@ -140,6 +140,7 @@ def test_a_failing_accept_registers_nothing(table):
     assert table.add(category="x", command="y") is not None
 
 
+@pytest.mark.timed
 def test_readers_do_not_wait_for_somebody_who_registers(table):
     child = sleeper()
     table.add(category="x", command="dead", pid=child.pid)

@@ -459,6 +459,7 @@ with MetricsServer(Pages(metrics=metrics), port=0) as server:
 """
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 def test_a_thousand_scrapes_leave_the_memory_within_5_mb():
     import psutil

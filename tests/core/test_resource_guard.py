@@ -227,6 +227,7 @@ def test_readings_are_kept_for_a_second(machine):
     assert machine.reads == 3
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "read anew"])
 def test_a_call_costs_less_than_5_ms(kept):
     with ResourceGuard(0.1, 0.1) as _:  # so that there is a reservation to count

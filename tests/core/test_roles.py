@@ -83,6 +83,7 @@ def test_a_second_orchestrator_is_refused_naming_the_first(root, start):
         pass  # another data root has its own
 
 
+@pytest.mark.timed
 def test_a_role_whose_process_was_killed_is_free_at_once(root, start):
     first = start(root, "collector")
     first.kill()

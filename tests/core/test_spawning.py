@@ -277,6 +277,7 @@ def test_all_that_a_program_started_ends_with_the_block(last):
     assert all(gone(pid) for pid in [child.pid, *pids])
 
 
+@pytest.mark.timed
 def test_a_program_that_ignores_sigterm_is_killed_after_the_grace():
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True)"
     argv = [sys.executable, "-c", f"{code}; time.sleep(60)"]

@@ -148,6 +148,7 @@ def test_a_due_check_raises_what_ends_the_work(machine):
     watch.check(100)
 
 
+@pytest.mark.timed
 def test_a_thousand_looks_cost_less_than_a_thousandth_of_a_core(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     readings._machine.begin()

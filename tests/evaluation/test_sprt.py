@@ -127,6 +127,7 @@ def test_capped_games_get_their_own_cell():
     assert len(counts) == 4 + 3
 
 
+@pytest.mark.timed
 def test_llr_is_quick():
     table = dict(zip(cells(2), [12, 40, 90, 44, 10], strict=True))
     log_likelihood_ratio(table, 0, 20)

@@ -156,6 +156,7 @@ def test_a_full_disk_pauses_the_loop_before_anything_is_torn(small_disk):
     check_end(process, root)
 
 
+@pytest.mark.timed
 def test_an_emergency_stop_takes_effect_within_five_seconds(tmp_path):
     process = start(tmp_path, **ENOUGH)
     await_(process, playing(tmp_path))

@@ -404,6 +404,7 @@ def test_kill_9_at_random_instants_loses_and_doubles_nothing(path, tmp_path, spa
         assert reader.verify_all().failures == ()
 
 
+@pytest.mark.timed
 @pytest.mark.acceptance
 def test_ingest_is_fast_enough(store):
     store.ingest([(make_game(seed=10_000), None)])

@@ -84,6 +84,7 @@ def test_an_unchanged_source_compiles_once(copied, tmp_path):
     assert (first, made) == (second, compiled_files(cache))
 
 
+@pytest.mark.timed
 @pytest.mark.acceptance
 def test_first_use_under_60_s_and_later_starts_under_3_s(tmp_path):
     cache = tmp_path / "cache"

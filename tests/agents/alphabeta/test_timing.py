@@ -59,6 +59,7 @@ def test_one_search_in_a_hundred_is_twenty_milliseconds_late(board: str, players
     assert np.quantile(over, 0.99) < 20
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 @pytest.mark.parametrize("board", ["square8", "hexagonal"])
 def test_a_kill_ends_a_search_within_five_milliseconds(board: str) -> None:
@@ -123,6 +124,7 @@ def nodes_per_s() -> float:
     return nodes / spent_s
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 def test_the_search_is_not_slow() -> None:
     """2.3 million were measured; a third of it on a busy machine is still a search."""

@@ -12,6 +12,9 @@ import pytest
 
 from ringrift.core.paths import Paths
 
+# The checks share the time a run has: on a busy machine those that are left get none.
+pytestmark = pytest.mark.timed
+
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):

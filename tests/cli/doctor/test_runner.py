@@ -29,6 +29,7 @@ def raising(error):
     return Check(name="raising", run=run, limit_s=5)
 
 
+@pytest.mark.timed
 def test_a_check_that_hangs_fails_and_the_others_go_on(machine):
     checks = [
         Check(name="slow", run=slow, limit_s=0.2),
@@ -77,6 +78,7 @@ def test_a_check_that_raises_is_a_failure_with_its_reason(machine, capsys, error
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.timed
 def test_the_time_limit_gives_a_former_alarm_back():
     """The alarm may be that of a test's own time limit."""
     rung = []
@@ -128,6 +130,7 @@ def test_a_repair_that_fails_is_told_and_what_was_done_is_kept(machine):
     assert "Permission denied" in report.findings[-1].seen
 
 
+@pytest.mark.timed
 def test_a_repair_has_no_more_time_than_the_run(machine):
     def fix(_context, _found):
         yield "made one"
