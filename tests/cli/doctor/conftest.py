@@ -19,7 +19,7 @@ from ringrift.core.settings import Settings
 GIB = 1 << 30
 SECRETS = ("RINGRIFT_SOCKS_PROXY", "RINGRIFT_WEBHOOK_URL", "RINGRIFT_SLACK_WEBHOOK_URL")
 PROBED = {
-    "cache": {"folder": "/c", "refused": None, "folders": [], "files": 0, "damaged": {}},
+    "cache": {"folder": "/c", "refused": None, "folders": [], "files": 0, "read": 0, "damaged": {}},
     "perft": {"count": KNOWN_PERFT, "compiled": True},
     "compile": {"result": 5050, "loaded": True},
     "torch": {

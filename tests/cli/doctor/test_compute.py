@@ -1,6 +1,7 @@
 """Numba, the rules, torch and the GPU: each planted defect shows on its line, and on no other."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ringrift.cli.checks import compute
 from ringrift.cli.checks.compute import check_rules, check_torch
 from ringrift.cli.checks.model import ProbeError, run_probe
 from ringrift.cli.checks.runner import run_checks
@@ -95,6 +97,20 @@ def test_a_sound_cache_is_sound_and_another_source_s_folder_is_not_read(machine,
     other.mkdir()
     (other / "x.nbi").write_bytes(b"nonsense")
     assert bad_lines(with_cache(machine, cache)) == []
+
+
+@pytest.mark.slow
+def test_a_cache_too_large_for_the_time_is_read_in_part_and_says_so(machine, cache):
+    context = with_cache(machine, cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compute, "READING_S", -1.0)
+        (line,) = [
+            line
+            for line in run_checks(context, ALL_CHECKS).findings
+            if line.check == "compile-cache"
+        ]
+    assert line.state == "ok"
+    assert re.match(r"0 of [1-9]\d* files in ", line.seen), line.seen
 
 
 @pytest.mark.slow
@@ -188,7 +204,7 @@ def test_damage_keeps_the_compiled_rules_from_being_run(machine, bad_lines):
     def probe(name, *_, environ, timeout_s):
         seen.append((name, "NUMBA_DISABLE_JIT" in environ))
         if name == "cache":
-            return {**PROBED["cache"], "files": 3, "damaged": {"/c/x.nbi": "bad"}}
+            return {**PROBED["cache"], "files": 3, "read": 3, "damaged": {"/c/x.nbi": "bad"}}
         return PROBED[name]
 
     assert [line.check for line in bad_lines(machine(probe=probe))] == ["compile-cache"]

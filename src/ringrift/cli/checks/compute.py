@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CACHE_PROBE_S = 15.0
+QUICK_READING_S, READING_S = 1.0, 12.0
+"""How long the files of a compile cache are read; hundreds of them are megabytes of machine code."""
 PLAIN_PERFT_S = 10.0
 COMPILED_PERFT_S = 38.0
 """A cold cache of the rules takes half a minute to fill on one core."""
@@ -69,7 +71,8 @@ def clear_damaged_caches(context: Context, found: Sequence[Finding]) -> Iterable
 
 def _cache(context: Context) -> dict[str, Any]:
     environ = {**context.environ, "NUMBA_DISABLE_JIT": "1"}
-    return context.facts.probe("cache", environ=environ, timeout_s=CACHE_PROBE_S)
+    seconds = QUICK_READING_S if context.quick else READING_S
+    return context.facts.probe("cache", str(seconds), environ=environ, timeout_s=CACHE_PROBE_S)
 
 
 def _cache_finding(cache: dict[str, Any]) -> Finding:
@@ -78,9 +81,10 @@ def _cache_finding(cache: dict[str, Any]) -> Finding:
         return fail("compile-cache", f"cannot write {folder}: {cache['refused']}", WRITABLE)
     if damaged:
         path, what = next(iter(damaged.items()))
-        count = f"{len(damaged)} of {cache['files']} files damaged"
+        count = f"{len(damaged)} of {cache['read']} files damaged"
         return fail("compile-cache", f"{count}: {path} ({what})", CLEAR)
-    return ok("compile-cache", f"{cache['files']} files in {folder}")
+    part = f"{cache['read']} of " if cache["read"] < cache["files"] else ""
+    return ok("compile-cache", f"{part}{cache['files']} files in {folder}")
 
 
 def _perft(context: Context, *, compiled: bool) -> Finding:

@@ -12,6 +12,7 @@ import json
 import pickle
 import secrets
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ MATRIX_SIZE = 256
 ELF = b"\x7fELF"
 
 
-def compile_cache() -> dict[str, Any]:
-    """Read every file of the present sources' compile caches as numba does; run nothing of it.
+def compile_cache(seconds: str) -> dict[str, Any]:
+    """Read the files of the present sources' compile caches as numba does; run nothing of it.
 
+    It ends after `seconds`, the rooms in the order of their imports: the rules come first.
     The parent sets `NUMBA_DISABLE_JIT`: the decorator would fail on a folder it cannot write.
     """
     from ringrift.rules import jitconf
@@ -33,20 +35,24 @@ def compile_cache() -> dict[str, Any]:
     folders = [root / f"{room}-{jitconf.source_key(room)}" for room in jitconf.ROOMS]
     folders = [folder for folder in folders if folder.is_dir()]
     damaged: dict[str, str] = {}
-    files = 0
-    for folder in folders:
-        for path in sorted(folder.rglob("*.nb[ic]")):
-            files += 1
-            try:
-                _read_cached(path)
-            except Exception as error:  # noqa: BLE001 (flipped bytes make any error)
-                what = str(error).partition("\n")[0] or type(error).__name__
-                damaged[str(path)] = what[:120]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.nb[ic]"))]
+    deadline_s = time.monotonic() + float(seconds)
+    read = 0
+    for path in files:
+        if time.monotonic() > deadline_s:
+            break
+        read += 1
+        try:
+            _read_cached(path)
+        except Exception as error:  # noqa: BLE001 (flipped bytes make any error)
+            what = str(error).partition("\n")[0] or type(error).__name__
+            damaged[str(path)] = what[:120]
     return {
         "folder": str(root),
         "refused": _refused(root),
         "folders": [str(folder) for folder in folders],
-        "files": files,
+        "files": len(files),
+        "read": read,
         "damaged": damaged,
     }
 
