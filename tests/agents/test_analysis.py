@@ -120,6 +120,18 @@ def test_a_line_stops_where_it_is_not_legal():
 
 
 @pytest.mark.timed
+@pytest.mark.parametrize("kind", ["mcts", "descent"])
+def test_a_spec_with_time_alone_is_searched_until_then(kind):
+    (position,) = choices(SPEC, 1, seed=4)
+    player = agent(f"{kind}:ms=400")
+    assert [d.sims for d in searches(player, position, 3, Budget(sims=20))] == [16, 20]
+    begun_s = time.perf_counter()
+    sizes = [d.sims for d in searches(player, position, 3, Budget())]
+    assert 0.4 <= time.perf_counter() - begun_s < 2
+    assert sizes[:2] == [16, 32]
+
+
+@pytest.mark.timed
 def test_time_bounds_a_search_that_counts_simulations():
     (position,) = choices(SPEC, 1, seed=4)
     player = agent()

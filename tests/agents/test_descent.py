@@ -14,6 +14,7 @@ from ringrift.agents.evaluators import ConstantEvaluator, HeuristicEvaluator
 from ringrift.agents.factory import make_agent
 from ringrift.agents.listing import legal_lists
 from ringrift.agents.protocol import Agent, Batch, Budget, Decision, Evaluator, Rngs
+from ringrift.agents.rollout import RolloutEvaluator
 from ringrift.agents.spec import ResolvedSpec
 from ringrift.core.errors import DataError, UsageError
 from ringrift.nets.inference import NetEvaluator
@@ -388,14 +389,14 @@ def test_forced_plies_are_answered_without_search() -> None:
 
 
 @pytest.mark.parametrize(("board", "players"), SMALL)
-def test_a_net_values_positions_without_their_moves(board: str, players: int) -> None:
+def test_evaluators_value_positions_without_their_moves(board: str, players: int) -> None:
     """Children are evaluated with empty legal sets; what they are worth must not change."""
     spec = BoardSpec.create(board, players)
     net = fresh_net(Architecture.of(board, players, "micro"), seed=1)
     evaluator = NetEvaluator(net, spec)
     batch = batch_of(choices(spec, 20))
     moves, offsets = legal_lists(spec, batch.states)
-    for asked in (evaluator, HeuristicEvaluator(spec)):
+    for asked in (evaluator, HeuristicEvaluator(spec), RolloutEvaluator(spec)):
         full = asked.evaluate(batch.states, board_tables(spec), moves, offsets)[1].copy()
         none = np.zeros(0, np.int64), np.zeros(21, np.int32)
         assert (asked.evaluate(batch.states, board_tables(spec), *none)[1] == full).all()

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from ringrift.agents.factory import identify, make_agent
+from ringrift.agents.heuristic import HeuristicAgent
 from ringrift.agents.kinds import KINDS
 from ringrift.agents.protocol import Batch, Budget, Rngs
+from ringrift.agents.temperature import board_move_scale
 from ringrift.agents.weights import default_profile
 from ringrift.core.errors import UsageError
 from ringrift.nets.loading import open_model
@@ -25,6 +27,7 @@ PIE = BoardSpec.create("square8", swap_rule=True)
 QUICK = {
     "random": "random",
     "heuristic": "heuristic",
+    "blend": "blend@nnue",
     "alphabeta": "alphabeta:depth=1",
     "paranoid": "paranoid:depth=1",
     "maxn": "maxn:depth=1",
@@ -58,9 +61,16 @@ def test_every_kind_is_tried_here() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("board", [SQUARE8, PIE], ids=["plain", "pie"])
-def test_every_kind_decides_and_is_who_it_is_said_to_be(kind: str, board: BoardSpec) -> None:
-    agent = make_agent(QUICK[kind], board, load)
-    ids = {"abcdef": "a" * 64}
+def test_every_kind_decides_and_is_who_it_is_said_to_be(
+    kind: str, board: BoardSpec, tmp_path: Path
+) -> None:
+    def find(name: str) -> Any:
+        if name != "nnue":
+            return load(name)
+        return open_model(init_nnue(board, folder=tmp_path, seed=1, hidden=128), board)
+
+    agent = make_agent(QUICK[kind], board, find)
+    ids = {"abcdef": "a" * 64, "nnue": agent.spec.model_id or ""}
     assert agent.spec == identify(QUICK[kind], board, model_ids=ids)
     positions = choices(SQUARE8, 4)
     states = batch_of(positions).states
@@ -120,6 +130,9 @@ def test_a_model_is_named_by_its_id_and_must_be_of_a_usable_kind() -> None:
         "gumbel@abcdef:sims=4",
         "mcts@abcdef:sims=4",
         "descent@abcdef:sims=2,width=4,max_depth=9",
+        "descent:eval=rollout,sims=2",
+        "descent:ms=20",
+        "mcts:ms=20",
         "policy@abcdef:temp=adaptive",
         "alphabeta:depth=2,nodes=500,tt_mb=1,width=4,q=0,multi=brs",
         "heuristic:aggressive,mode=light,noise=.1,eps=.1,tau=.1",
@@ -132,10 +145,61 @@ def test_every_argument_reaches_its_agent(text: str) -> None:
         assert decision.move in Position(SQUARE8, state.reshape(1)).legal_packed()
 
 
-@pytest.mark.parametrize("text", ["descent:eval=rollout"])
-def test_what_this_version_lacks_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is not available in this version"):
-        make_agent(text, SQUARE8, load)
+def decided(text: str, spec: BoardSpec, **how: Any) -> list[Any]:
+    batch = batch_of(choices(spec, 2))
+    return make_agent(text, spec, **how).choose(batch, Budget(), Rngs())
+
+
+def test_the_descent_values_children_by_rollouts() -> None:
+    found, other = (
+        [d.value for d in decided(f"descent:eval={name},sims=8", SQUARE8)]
+        for name in ("rollout", "heuristic")
+    )
+    assert found != other
+    assert found == [d.value for d in decided("descent:eval=rollout,sims=8", SQUARE8)]
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize(("kind", "own"), [("mcts", 100), ("descent", 200)])
+def test_time_alone_ends_a_search_beyond_its_usual_simulations(kind: str, own: int) -> None:
+    decided(f"{kind}:sims=2", SQUARE8)  # compiled before the clock runs
+    assert max(d.sims for d in decided(f"{kind}:ms=1000", SQUARE8)) > own
+    assert [d.sims for d in decided(f"{kind}:ms=60000,sims=5", SQUARE8)] == [5, 5]
+
+
+def test_a_schedule_is_stretched_and_that_is_part_of_the_identity() -> None:
+    text, quiet = "mcts:sims=4,temp=alphazero", "mcts:sims=4"
+    wide = {"move_scale": board_move_scale("hexagonal")}
+    assert identify(text, SQUARE8, **wide) == make_agent(text, SQUARE8, **wide).spec
+    assert identify(text, SQUARE8, **wide).agent_hash != identify(text, SQUARE8).agent_hash
+    assert identify(quiet, SQUARE8, **wide) == identify(quiet, SQUARE8)
+    assert identify(quiet, SQUARE8, explore=True, **wide) != identify(quiet, SQUARE8, explore=True)
+
+
+@pytest.mark.parametrize("text", ["mcts:sims=16,temp=alphazero", "gumbel@abcdef:temp=alphazero"])
+def test_twice_the_scale_draws_moves_up_to_twice_the_ply(text: str) -> None:
+    """The schedule draws before ply 30 and takes the best from there on."""
+    late = [p for p in choices(SQUARE8, 400) if 30 <= p.ply < 60][:1]
+    batch = batch_of(late * 40)
+    found = []
+    for scale in (1.0, 2.0):
+        agent = make_agent(text, SQUARE8, load, move_scale=scale)
+        found.append(len({d.move for d in agent.choose(batch, Budget(sims=16), Rngs())}))
+    assert found[0] == 1
+    assert found[1] > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mcts", "gumbel", "descent"])
+@pytest.mark.parametrize("policy", [False, True])
+def test_tree_searches_take_an_nnue_with_or_without_a_policy(
+    tmp_path: Path, kind: str, policy: bool
+) -> None:
+    path = init_nnue(SQUARE8, folder=tmp_path, seed=1, hidden=128, policy=policy)
+    agent = make_agent(f"{kind}@abcdef:sims=4", SQUARE8, lambda _: open_model(path, SQUARE8))
+    for decision in agent.choose(batch_of(choices(SQUARE8, 2)), Budget(), Rngs()):
+        assert sum(share for _, share in decision.policy or ()) == pytest.approx(1)
+        assert sum(decision.value or ()) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.slow
@@ -149,6 +213,24 @@ def test_alpha_beta_evaluates_its_leaves_with_an_nnue(tmp_path: Path, kind: str)
     for decision in agent.choose(batch, Budget(), Rngs()):
         assert decision.value is not None
         assert sum(decision.value) == pytest.approx(0)
+
+
+def test_a_blend_has_the_opinions_of_both(tmp_path: Path) -> None:
+    path = init_nnue(SQUARE8, folder=tmp_path, seed=1, hidden=128)
+
+    def scores(share: float) -> Any:
+        agent = make_agent(
+            f"blend@abcdef:share={share}", SQUARE8, lambda _: open_model(path, SQUARE8)
+        )
+        assert isinstance(agent, HeuristicAgent)
+        return agent.scores(batch_of(choices(SQUARE8, 3)))[0]
+
+    heuristic = make_agent("heuristic", SQUARE8)
+    assert isinstance(heuristic, HeuristicAgent)
+    own = heuristic.scores(batch_of(choices(SQUARE8, 3)))[0]
+    assert scores(0.0) == pytest.approx(own)
+    assert scores(0.25) == pytest.approx(0.75 * own + 0.25 * scores(1.0), abs=1e-6)
+    assert scores(1.0) != pytest.approx(own)
 
 
 def test_a_search_without_models_at_hand_is_refused() -> None:

@@ -16,7 +16,7 @@ from ringrift.agents.protocol import Batch, Budget, Decision, Evaluator, Rngs
 from ringrift.agents.random_agent import RandomAgent
 from ringrift.agents.search import puct_rules
 from ringrift.agents.search.drawing import constant
-from ringrift.agents.search.reusing import KEPT_TREES
+from ringrift.agents.search.reusing import KEPT_GAMES
 from ringrift.agents.spec import ResolvedSpec
 from ringrift.core.errors import UsageError
 from ringrift.rules import BoardSpec, Position
@@ -251,6 +251,55 @@ def test_a_kept_tree_is_the_subtree_of_the_position_played() -> None:
     assert sum(n for _, n in apart.visits) == 1
 
 
+def test_trees_of_games_that_are_gone_are_dropped() -> None:
+    """Two games go on while three others are over: their trees go, and nothing else changes."""
+    spec = BoardSpec.create("square8", 3)
+    player = agent(spec, sims=30)
+    log = play(player, spec, [1, 2], 60)
+    player = agent(spec, sims=30)
+    play(player, spec, [5, 6, 7], 20)
+    gone = {seed for seed, _ in player._search._kept._kept}
+    assert gone == {5, 6, 7}
+    assert timeless_games(play(player, spec, [1, 2], 60)) == timeless_games(log)
+    kept = player._search._kept._kept
+    assert {seed for seed, _ in kept} == {1, 2}
+    assert len(kept) <= 2 * 3
+    play(player, spec, list(range(100, 116)), 40)
+    assert {seed for seed, _ in kept} == set(range(100, 116))
+
+
+@pytest.mark.slow
+def test_a_tree_is_kept_as_long_as_its_game_can_come_back_to_it() -> None:
+    """Games in which an agent has one seat of three: it waits for two others between its searches."""
+    spec = BoardSpec.create("hex8", 3)
+    options = {"sims": 60, "c": 0.6}
+    seeds = list(range(8))
+
+    def moves(size: int) -> tuple[dict[int, list[Any]], int]:
+        log: dict[int, list[Any]] = {seed: [] for seed in seeds}
+        resumed = 0
+        for first in range(0, len(seeds), size):
+            players = [agent(spec, HeuristicEvaluator(spec), **options) for _ in range(3)]
+            games = {seed: Position.of(spec) for seed in seeds[first : first + size]}
+            for _ in range(45):
+                seats = {s: p.current_player for s, p in games.items() if not p.is_over}
+                for seat, player in enumerate(players, 1):
+                    live = [seed for seed, turn in seats.items() if turn == seat]
+                    if not live:
+                        continue
+                    batch = batch_of([games[s] for s in live], live)
+                    for seed, d in zip(live, player.choose(batch, Budget(), Rngs()), strict=True):
+                        log[seed].append((d.move, d.visits))
+                        resumed += d.kind == "full" and sum(n for _, n in d.visits) > d.sims
+                        games[seed].play(d.move)
+        return log, resumed
+
+    together, found = moves(8)
+    alone, found_alone = moves(1)
+    assert found == found_alone > 100
+    assert together == alone
+
+
 def test_the_same_position_twice_is_searched_afresh_and_twins_share_nothing() -> None:
     spec = BoardSpec.create("square8")
     positions = choices(spec, 2, seed=3)
@@ -261,7 +310,7 @@ def test_the_same_position_twice_is_searched_afresh_and_twins_share_nothing() ->
     twins = agent(spec, sims=20)
     twins.choose(batch_of([positions[0]] * 2, [1, 1]), Budget(), Rngs())
     assert len(twins._search._kept) == 0
-    many = batch_of([positions[0]] * (KEPT_TREES + 1))
+    many = batch_of([positions[0]] * (KEPT_GAMES + 1))
     with pytest.raises(UsageError, match="reuse=off"):
         player.choose(many, Budget(sims=1), Rngs())
 
@@ -281,6 +330,7 @@ def test_budgets() -> None:
             MctsOptions(**bad)
 
 
+@pytest.mark.timed
 def test_a_budget_of_time_is_kept_and_trees_grow_under_it() -> None:
     spec = BoardSpec.create("square8")
     batch = batch_of([Position.of(spec)])

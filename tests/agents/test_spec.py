@@ -112,6 +112,8 @@ def test_the_place_of_the_fault() -> None:
         ("alphabeta:eval=heuristic", "alphabeta"),
         ("mcts@none:eval=rollout", "mcts:eval=rollout"),
         ("brs:2", "brs"),
+        ("mcts:sims=100,ms=50", "mcts:ms=50,sims=100"),
+        ("descent:ms=50", "descent:ms=50"),
         ("policy@champion:.5", "policy@champion:tau=0.5"),
         ("MIX(random*1.0;Heuristic:tau=0*.5)", "mix(random*1;heuristic*0.5)"),
     ],
@@ -237,3 +239,14 @@ def test_a_model_says_what_evaluates_and_a_board_what_is_its_default() -> None:
     assert resolve(wide, board="square8").text == "alphabeta"
     assert resolve(wide, board="square19").text == "alphabeta:width=0"
     assert resolve(parse_spec("alphabeta:width=64"), board="square19").text == "alphabeta"
+
+
+@pytest.mark.parametrize(("kind", "default"), [("mcts", 100), ("descent", 200)])
+def test_time_alone_takes_the_place_of_the_default_of_simulations(kind: str, default: int) -> None:
+    timed, both = parse_spec(f"{kind}:ms=50"), parse_spec(f"{kind}:ms=50,sims={default}")
+    assert parse_spec(kind).get("sims") == default
+    assert timed.get("sims") is None
+    assert both.get("sims") == default
+    hashes = {resolve(spec, board="square8").agent_hash for spec in (timed, both)}
+    assert len(hashes) == 2
+    assert resolve(both, board="square8").text == f"{kind}:ms=50,sims={default}"

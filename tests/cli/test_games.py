@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import os
 import random
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,11 @@ from ringrift.records import (
     read_jsonl,
     to_bytes,
 )
+from ringrift.records.schema import MIGRATIONS
+from ringrift.records.shards import write_shards
 from ringrift.rules import BoardSpec, Position
+
+from ..records.tables import tamper
 
 
 def make_game(seed, purpose):
@@ -30,7 +36,11 @@ def make_game(seed, purpose):
     while not position.is_over:
         moves.append(int(rng.choice(position.legal_packed().tolist())))
         position.play(moves[-1])
-    agents = [AgentRef(spec=f"random:a={seat}", agent_hash=f"{seat:064x}") for seat in (1, 2)]
+    model = "0f" * 32 if seed in (1, 3) else None
+    agents = [
+        AgentRef(spec=f"random:a={seat}", agent_hash=f"{seat:064x}", model_id=model)
+        for seat in (1, 2)
+    ]
     meta = GameMeta(purpose=purpose, run="r1", index=seed, started=1.7e9 + seed)
     return build_record(spec, seed, agents, moves, meta=meta)
 
@@ -59,23 +69,25 @@ def db(tmp_path_factory):
     return path
 
 
-def ringrift(*arguments):
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("ringrift")), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+@pytest.fixture
+def ringrift(ringrift):
+    def run(*arguments):
+        return subprocess.CompletedProcess(arguments, *ringrift(*arguments))
+
+    return run
 
 
-def answer(*arguments):
-    done = ringrift(*arguments, "--json")
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+@pytest.fixture
+def answer(ringrift):
+    def ask(*arguments):
+        done = ringrift(*arguments, "--json")
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+    return ask
 
 
-def test_list_shows_the_newest_first(db):
+def test_list_shows_the_newest_first(db, answer, ringrift):
     code, found = answer("games", "list", "--db", db)
     assert code == 0
     assert [game["id"] for game in found["games"]] == [game.id for game in reversed(GAMES)]
@@ -89,14 +101,20 @@ def test_list_shows_the_newest_first(db):
     assert answer("games", "list", "--db", db, "--quarantined")[1]["quarantined"] == []
 
 
-def test_show_draws_a_ply(db, tmp_path):
-    game, svg = GAMES[2], tmp_path / "board.svg"
+def test_show_draws_a_ply(db, tmp_path, answer, ringrift):
+    game, svg = GAMES[2], tmp_path / "drawings" / "board.svg"
     code, found = answer("games", "show", game.id[:8], "--db", db, "--ply", 0, "--svg", svg)
     assert code == 0
     assert found["id"] == game.id
     assert found["position"] == str(Position.of(game.spec))
     assert len(found["moves"]) == len(game.moves)
     assert len(found["search"]["policy"]) == 3
+    assert (found["search"]["agent"], found["search"]["visits"]) == ("a", None)
+    assert found["searched_plies"] == [0]
+    drawn = ringrift("games", "show", game.id[:6], "--db", db, "--ply", 0).stdout
+    assert "full search of 16 simulations" in " ".join(drawn.split())
+    assert "1 with a search" in drawn
+    assert all(text in drawn for text in found["search"]["policy"])
     assert svg.read_text(encoding="utf-8").startswith("<svg")
     done = ringrift("games", "show", game.id, "--db", db)
     assert done.returncode == 0, done.stderr
@@ -105,36 +123,98 @@ def test_show_draws_a_ply(db, tmp_path):
     assert (found["ply"], found["search"]) == (len(game.moves), None)
 
 
-def test_verify_replays_everything(db):
+def test_verify_replays_everything(db, answer):
     code, found = answer("games", "verify", "--db", db)
     assert (code, found["ok"], found["games"], found["failures"]) == (0, True, 6, [])
     assert found["plies"] == sum(len(game.moves) for game in GAMES)
     assert answer("games", "verify", "--db", db, "--config-key", "hex8_2p")[0] == 1
 
 
-def test_a_tampered_game_is_named_and_withdrawn(tmp_path):
+def test_a_tampered_game_is_named_and_withdrawn(tmp_path, answer, ringrift):
     path = tmp_path / "games.db"
     with GameStore.open(path, writer=True) as store:
         store.ingest([(game, None) for game in GAMES])
-    moves = list(GAMES[1].moves)
-    moves[8] = 5
-    forged = dataclasses.replace(GAMES[1], moves=tuple(moves))
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE games SET record = ? WHERE seq = 2", (to_bytes(forged),))
-    connection.commit()
-    connection.close()
+    wrong = dataclasses.replace(GAMES[1].result, final_hash="0" * 16)
+    forged = dataclasses.replace(GAMES[1], result=wrong)
+    tamper(path, "UPDATE games SET record = ? WHERE seq = 2", to_bytes(forged))
     code, found = answer("games", "verify", "--db", path)
-    assert (code, found["ok"]) == (1, False)
-    assert [(f["id"], f["reason"], f["ply"]) for f in found["failures"]] == [
-        (GAMES[1].id, "illegal_move", 8)
+    assert (code, found["ok"], found["quarantined"]) == (1, False, 1)
+    assert [(f["id"], f["reason"], f["ply"], f["engine"]) for f in found["failures"]] == [
+        (GAMES[1].id, "result", len(GAMES[1].moves) - 1, "compiled")
     ]
     assert answer("games", "list", "--db", path)[1]["total"] == 5
     refused = answer("games", "list", "--db", path, "--quarantined")[1]["quarantined"]
-    assert [(row["reason"], row["ply"]) for row in refused] == [("illegal_move", 8)]
+    assert [(row["reason"], row["ply"]) for row in refused] == [("result", len(GAMES[1].moves) - 1)]
+    listed = ("games", "list", "--db", path, "--quarantined")
+    assert answer(*listed, "--reason", "hash")[1]["quarantined"] == []
+    assert len(answer(*listed, "--reason", "result", "--limit", 1)[1]["quarantined"]) == 1
+    assert ringrift(*listed, "--run", "r1").returncode == 2
     assert answer("games", "verify", "--db", path)[0] == 0
 
 
-def test_export_and_verify_the_file(db, tmp_path):
+def test_verify_takes_every_filter_and_a_part(db, answer, ringrift):
+    def count(*words):
+        code, found = answer("games", "verify", "--db", db, *words)
+        assert code == (0 if found["games"] else 1)
+        return found["games"]
+
+    assert count("--limit", 4, "--purpose", "match") == 3
+    assert count("--run", "r1", "--since", "2026-01-01", "--reason", GAMES[0].result.reason) >= 1
+    assert count("--since", "2999-01-01") == 0
+    assert count("--sample", 0.5) == len([g for g in GAMES if int(g.id[-8:], 16) < 1 << 31])
+    assert count("--model", "0f" * 4) == 2
+    assert ringrift("games", "list", "--db", db, "--model", "0f" * 4).stdout.count("match") == 2
+    for words in (["--sample", "0"], ["--model", "abcdef"], ["--engine", "fast"]):
+        done = ringrift("games", "verify", "--db", db, *words)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_verify_on_both_engines(db, answer):
+    code, found = answer("games", "verify", "--db", db, "--engine", "both", "--limit", 1)
+    assert (code, found["engine"], found["games"]) == (0, "both", 1)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ringrift")), "games", "verify", "--db", str(db)],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--engine plain" in done.stderr
+
+
+def test_verify_brings_an_older_store_up_to_date(tmp_path, answer, ringrift):
+    path = tmp_path / "games.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version = 1")
+    done = ringrift("games", "list", "--db", path)
+    assert done.returncode == 6
+    assert "ringrift games verify" in done.stderr
+    assert answer("games", "verify", "--db", path)[1]["games"] == 0
+    assert answer("games", "list", "--db", path)[1]["total"] == 0
+
+
+def test_verify_shards_and_other_files(db, tmp_path, answer, ringrift):
+    items = [(game, [make_search(game)]) for game in GAMES]
+    (shard,) = write_shards(tmp_path, items)
+    code, found = answer("games", "verify", shard.path, "--purpose", "match")
+    assert (code, found["games"]) == (0, 3)
+    assert answer("games", "verify", shard.path, "--limit", 2)[1]["games"] == 2
+    assert answer("games", "verify", shard.path, db)[1]["games"] == 12
+    content = bytearray(shard.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.path.write_bytes(content)
+    done = ringrift("games", "verify", shard.path)
+    assert done.returncode == 6
+    assert str(shard.path) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_export_and_verify_the_file(db, tmp_path, answer, ringrift):
     path = tmp_path / "out" / "games.jsonl"
     code, found = answer("games", "export", "--db", db, "--output", path, "--purpose", "selfplay")
     assert (code, found["games"]) == (0, 3)
@@ -164,7 +244,7 @@ def test_export_and_verify_the_file(db, tmp_path):
         (["verify", "no-such-file.jsonl"], 6),
     ],
 )
-def test_mistakes_are_one_line(db, arguments, code):
+def test_mistakes_are_one_line(db, arguments, code, ringrift):
     words = ["games", *arguments]
     if "--db" not in words and "verify" not in words:
         words += ["--db", str(db)]
@@ -174,7 +254,7 @@ def test_mistakes_are_one_line(db, arguments, code):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_file_that_is_no_store_is_bad_data(tmp_path):
+def test_a_file_that_is_no_store_is_bad_data(tmp_path, ringrift):
     path = tmp_path / "games.db"
     path.write_text("this is not SQLite at all" * 100, encoding="utf-8")
     for command in (["list"], ["verify"], ["show", "abcdef"]):

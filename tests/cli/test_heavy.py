@@ -108,6 +108,12 @@ CLI = Path(heavy.__file__).parent
 # By module: command lines of what fills the disk, and of what only computes (`producing=False`).
 PRODUCING = {
     "loop.py": ["loop run --profile quick --yes"],
+    "selfplay/execute.py": [
+        "selfplay run --engine-mode random-only",
+        "selfplay soak --num-games 2",
+        "selfplay hybrid --num-games 2",
+        "selfplay gpu --num-games 2",
+    ],
 }
 COMPUTING = {
     "bench/engine.py": ["bench engine --boards square8 --games 2"],

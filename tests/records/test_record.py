@@ -125,7 +125,7 @@ def test_an_end_that_does_not_fit_is_refused(end):
 
 def test_an_illegal_move_is_named_with_its_ply():
     moves = list(GAME.moves)
-    moves[7] = moves[8]
+    moves[7] = 1 << 30
     with pytest.raises(VerificationError) as caught:
         build_record(GAME.spec, 1, agents(2), moves)
     assert (caught.value.reason, caught.value.ply) == ("illegal_move", 7)

@@ -4,16 +4,14 @@ import contextlib
 import dataclasses
 import os
 import random
-import sqlite3
 import time
 
 import pytest
 
-from ringrift.core.errors import BusyError, DataError, RefusedError, UsageError
+from ringrift.core.errors import BusyError, DataError, UsageError
 from ringrift.records import (
     GameMeta,
     GameStore,
-    Journal,
     PlyAnalysis,
     VerificationError,
     analysis_to_bytes,
@@ -22,10 +20,9 @@ from ringrift.records import (
     verify,
 )
 from ringrift.records.analysis_bytes import open_pair
-from ringrift.records.columns import split_of
-from ringrift.records.schema import VERSION
 
 from .conftest import CONFIGS, agents, make_analysis, make_game
+from .tables import change, rows
 
 GAMES = [make_game(seed=seed) for seed in range(12)]
 SEARCHED = [(game, make_analysis(game) if i % 2 else None) for i, game in enumerate(GAMES)]
@@ -40,21 +37,6 @@ def path(tmp_path):
 def store(path):
     with GameStore.open(path, writer=True) as store:
         yield store
-
-
-def rows(path, sql):
-    connection = sqlite3.connect(path)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()
-
-
-def change(path, sql, *values):
-    connection = sqlite3.connect(path)
-    connection.execute(sql, values)
-    connection.commit()
-    connection.close()
 
 
 # --- what goes in comes out
@@ -147,41 +129,6 @@ def test_pages_follow_each_other(store, monkeypatch):
             break
 
 
-# --- splits
-
-
-def test_the_split_follows_the_play_alone(store):
-    games = [make_game(seed=seed, limit=8) for seed in range(400)]
-    store.ingest([(game, None) for game in games])
-    sides = {row["id"]: row["split"] for row in store.rows()}
-    again = [dataclasses.replace(g, agents=g.agents[::-1], seed=g.seed + 10_000) for g in games]
-    assert store.ingest([(game, None) for game in again]).added == 400
-    other = {row["id"]: row["split"] for row in store.rows()}
-    assert [sides[a.id] for a in games] == [other[b.id] for b in again]
-    assert {split: list(sides.values()).count(split) for split in ("val", "holdout")}.keys()
-    trained = [game.id for _, game, _ in store.records(split="train")]
-    both = {a.id: b.id for a, b in zip(games, again, strict=True)}
-    expected = {min(a, b) for a, b in both.items() if sides[a] == "train"}
-    assert set(trained) == expected  # of two games with one play only the smaller id
-
-
-def test_shares_of_the_split():
-    rng = random.Random(0)
-    plays = [f"{rng.getrandbits(256):064x}" for _ in range(100_000)]
-    sides = [split_of(play, "selfplay") for play in plays]
-    assert sides.count("holdout") / 1e5 == pytest.approx(0.10, abs=0.003)
-    assert sides.count("val") / 1e5 == pytest.approx(0.09, abs=0.003)
-    for purpose in ("match", "human", "import", "reference"):
-        assert {split_of(play, purpose) for play in plays[:100]} == {"never"}
-
-
-def test_matches_are_never_trainable(store):
-    match = dataclasses.replace(GAMES[0], meta=GameMeta(purpose="match"))
-    store.ingest([(match, None)])
-    assert [len(list(store.records(split=s))) for s in ("train", "val", "holdout")] == [0, 0, 0]
-    assert len(list(store.records(split="never"))) == 1
-
-
 # --- what does not verify
 
 
@@ -257,33 +204,6 @@ def test_altered_bytes_never_get_in(store, seed):
         verify(game)
 
 
-def test_a_row_that_was_changed_later_is_withdrawn(path):
-    with GameStore.open(path, writer=True) as store:
-        store.ingest(SEARCHED)
-    moves = list(GAMES[4].moves)
-    moves[11] = 1 << 30
-    forged = dataclasses.replace(GAMES[4], moves=tuple(moves))
-    change(path, "UPDATE games SET record = ? WHERE seq = 5", to_bytes(forged))
-    change(path, "UPDATE games SET winner = 3 - winner WHERE seq = 6")
-    change(path, "UPDATE games SET split = 'never' WHERE seq = 7")
-    change(path, "UPDATE analyses SET record = x'00' WHERE game = ?", GAMES[7].id)
-    with GameStore.open(path) as reader:
-        report = reader.verify_all()
-        assert reader.count() == 12
-    failures = {failure.id: failure for failure in report.failures}
-    assert set(failures) == {GAMES[i].id for i in (4, 5, 6, 7)}
-    assert (failures[GAMES[4].id].reason, failures[GAMES[4].id].ply) == ("illegal_move", 11)
-    assert "winner" in str(failures[GAMES[5].id].detail) or failures[GAMES[5].id].reason
-    with GameStore.open(path, writer=True) as store:
-        assert len(store.verify_all().failures) == 4
-        assert store.count() == 8
-        assert len(store.quarantined()) == 4
-        assert store.verify_all().failures == ()
-        assert store.ingest([(GAMES[4], None)]).added == 1  # an intact copy takes its place
-        assert store.get(GAMES[4].id) == (GAMES[4], None)
-        assert store.verify_all().failures == ()
-
-
 # --- files and writers
 
 
@@ -318,14 +238,6 @@ def test_a_missing_damaged_or_foreign_file_is_named(tmp_path, path):
         GameStore.open(tmp_path / "none" / "games.db")
 
 
-def test_a_newer_store_is_refused(path):
-    GameStore.open(path, writer=True).close()
-    change(path, f"PRAGMA user_version = {VERSION + 1}")
-    for writer in (False, True):
-        with pytest.raises(RefusedError, match=f"version {VERSION + 1}"):
-            GameStore.open(path, writer=writer)
-
-
 def test_damaged_pages_are_a_data_error(path):
     with GameStore.open(path, writer=True) as store:
         store.ingest([(make_game(seed=seed), None) for seed in range(60)])
@@ -342,12 +254,6 @@ def test_damaged_pages_are_a_data_error(path):
             reader.verify_all()
             for _, game, _ in reader.records():
                 assert game.id in ids
-
-
-def test_tables_are_strict(path, store):
-    with pytest.raises(sqlite3.IntegrityError):
-        change(path, "INSERT INTO shards VALUES ('a', 'b', 'many', 1, 'c', 1.0)")
-    assert rows(path, "PRAGMA journal_mode") == [("wal",)]
 
 
 def test_ids_are_found_by_their_beginning(store):
@@ -370,57 +276,6 @@ def test_an_error_within_a_batch_leaves_nothing_of_it(store):
         store.ingest([(GAMES[0], None), (17, None)])
     assert store.count() == 0
     assert store.ingest([(GAMES[0], None)]).added == 1
-
-
-@pytest.mark.slow
-def test_kill_9_at_random_instants_loses_and_doubles_nothing(path, tmp_path, spawn_writer):
-    source = tmp_path / "all.journal"
-    games = [make_game(seed=seed) for seed in range(200)]
-    items = [(game, make_analysis(game, entries=5)) for game in games]
-    with Journal(source) as journal:
-        for item in items:
-            journal.append(*item)
-    ids = [game.id for game in games]
-    rng, kills, done, sizes = random.Random(5), 0, 0, []
-    for _ in range(20):
-        writer = spawn_writer("write_store", path, source)
-        time.sleep(rng.uniform(0, 0.02))
-        printed = writer.kill(after_lines=rng.randrange(4) + done // 10)
-        done = max(printed, default=done)
-        kills += writer.process.returncode == -9
-        with GameStore.open(path) as reader:
-            stored = [(game, analysis) for _, game, analysis in reader.records()]
-            assert stored == items[: len(stored)]
-            assert len(stored) >= max(printed, default=0)
-            assert len(stored) % 5 == 0
-            sizes.append(len(stored))
-            assert reader.verify_all().failures == ()
-    assert kills >= 10
-    assert len({size for size in sizes if size < 200}) >= 3  # they really died on the way
-    spawn_writer("write_store", path, source).rest()
-    with GameStore.open(path) as reader:
-        assert [game.id for _, game, _ in reader.records()] == ids
-        assert reader.quarantined() == []
-        assert reader.verify_all().failures == ()
-
-
-@pytest.mark.timed
-@pytest.mark.acceptance
-def test_ingest_is_fast_enough(store):
-    store.ingest([(make_game(seed=10_000), None)])
-    best_ms = min(_p99_ms(store, range(500 * i, 500 * i + 500)) for i in range(3))
-    print(f"p99 {best_ms:.2f} ms a game, each in a transaction of its own")
-    assert best_ms < 5
-
-
-def _p99_ms(store, seeds):
-    items = [to_bytes(make_game(seed=seed)) for seed in seeds]
-    times = []
-    for data in items:
-        started = time.perf_counter()
-        assert store.ingest([(data, None)]).added == 1
-        times.append(time.perf_counter() - started)
-    return 1000 * sorted(times)[int(0.99 * len(times))]
 
 
 def test_errors_name_ply_and_reason():

@@ -18,6 +18,7 @@ from ringrift.records import Replayer, VerificationError, build_record, verify
 from ringrift.records.record import AgentRef, GameMeta
 from ringrift.records.verify import play_hash, verified_play
 from ringrift.rules import BoardSpec, Position
+from ringrift.rules.moves import NO_LINE, NO_MOVE, NO_PLACE, NO_REGION
 
 from .conftest import agents, make_analysis, make_game
 
@@ -140,10 +141,31 @@ def test_another_move_anywhere_is_refused(seed, ply, legal):
         assert record.id != GAME.id
         return
     error = refusal(record)
-    assert error.reason in ("illegal_move", "hash", "result")
+    assert error.reason in ("illegal_move", "non_canonical", "hash", "result")
     assert error.ply >= ply
     if move not in others:
-        assert (error.reason, error.ply) == ("illegal_move", ply)
+        assert error.reason in ("illegal_move", "non_canonical")
+        assert error.ply == ply
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_turn_without_the_record_of_its_phases_is_not_canonical(seed):
+    game = make_game(seed=seed)
+    left_out = 0
+    for ply, move in enumerate(game.moves[:-1]):
+        moves = (*game.moves[:ply], *game.moves[ply + 1 :])
+        if move in (NO_PLACE, NO_MOVE, NO_LINE, NO_REGION):
+            with pytest.raises(VerificationError) as caught:
+                build_record(game.spec, 1, agents(2), moves)
+            assert (caught.value.reason, caught.value.ply) == ("non_canonical", ply)
+            left_out += 1
+    assert left_out > 20
+
+
+def test_an_aborted_game_is_that_before_its_moves_are_looked_at():
+    cut = build_record(GAME.spec, 1, agents(2), GAME.moves[:20], end="aborted", reason="died")
+    error = refusal(changed(cut, moves=(1 << 30, *cut.moves[1:])))
+    assert (error.reason, error.ply) == ("error_status", 19)
 
 
 @pytest.mark.parametrize(

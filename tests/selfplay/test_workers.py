@@ -14,12 +14,13 @@ import pytest
 
 from ringrift.core.errors import UsageError
 from ringrift.selfplay import workers
+from ringrift.selfplay.control import SearchControl
 from ringrift.selfplay.generator import play_games, play_here, selfplay_plans
 from ringrift.selfplay.workers import GamesFailed, WorkerFailed, WorkerPool
 
 from .jobs import SQUARE8, job
 
-JOB = job(full_fraction=0.5, cheap_sims=4)
+JOB = job(control=SearchControl(full_fraction=0.5, cheap_sims=4))
 GAMES = 24
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from ringrift.agents.heuristic import HeuristicAgent
-from ringrift.agents.kinds import KINDS, SEARCHES_BY_DEPTH, missing
+from ringrift.agents.kinds import KINDS, SEARCHES_BY_DEPTH
 from ringrift.agents.ladder import LadderAgent, Overrides, level_of, playable
 from ringrift.agents.mixing import MixAgent
 from ringrift.agents.protocol import Agent, Evaluator, Model
 from ringrift.agents.spec import MIX, AgentSpec, ResolvedSpec, parse_spec, resolve, resolve_mix
 from ringrift.agents.swapping import SWAP_MARGIN, SwapAware, without_swap
+from ringrift.agents.temperature import TemperatureScheduler, create_scheduler
 from ringrift.agents.weights import Profile, profile_for
 from ringrift.core.errors import UsageError
 from ringrift.rules import BoardSpec
@@ -32,11 +33,12 @@ class _Maker:
     """What all agents of one call share; `board` is played without the pie rule inside."""
 
     board: BoardSpec
-    models: Models | None
     explore: bool
     swap_margin: float
+    move_scale: float
     levels: Overrides | None
-    keep_trees: bool
+    models: Models | None = None
+    keep_trees: bool = True
 
 
 def identify(
@@ -47,6 +49,7 @@ def identify(
     model_ids: Mapping[str, str] | None = None,
     explore: bool = False,
     swap_margin: float = SWAP_MARGIN,
+    move_scale: float = 1.0,
     levels: Overrides | None = None,
 ) -> ResolvedSpec:
     """Return who an agent is in games of `spec`, without making it.
@@ -59,7 +62,14 @@ def identify(
     ids = dict(model_ids or {})
     if model_id is not None and parsed.model is not None:
         ids[parsed.model] = model_id
-    return _identity(parsed, spec, ids, explore, swap_margin, levels)
+    maker = _Maker(
+        board=spec,
+        explore=explore,
+        swap_margin=swap_margin,
+        move_scale=move_scale,
+        levels=levels,
+    )
+    return _identity(maker, parsed, ids)
 
 
 def profile_of(parsed: AgentSpec, spec: BoardSpec) -> Profile | None:
@@ -68,7 +78,8 @@ def profile_of(parsed: AgentSpec, spec: BoardSpec) -> Profile | None:
         file = parsed.get("weights")
         return profile_for(spec, str(parsed.get("persona")), None if file is None else str(file))
     # Alpha-beta orders its moves by the heuristic, whatever evaluates its leaves.
-    if parsed.kind in SEARCHES_BY_DEPTH or parsed.evaluator in ("heuristic", "rollout"):
+    by_heuristic = parsed.kind in ("blend", *SEARCHES_BY_DEPTH)
+    if by_heuristic or parsed.evaluator in ("heuristic", "rollout"):
         return profile_for(spec)
     return None
 
@@ -80,6 +91,7 @@ def make_agent(
     *,
     explore: bool = False,
     swap_margin: float = SWAP_MARGIN,
+    move_scale: float = 1.0,
     levels: Overrides | None = None,
     keep_trees: bool = True,
 ) -> Agent:
@@ -87,16 +99,19 @@ def make_agent(
 
     `models` loads what stands after `@`. `explore` is the default of a search's own noise: on in
     self-play, off in matches. `swap_margin` is how much better seat 1 must stand for a swap where
-    the game has the pie rule; `levels` are the overrides of the difficulty ladder. Without
-    `keep_trees` no search goes on with the tree of the one before, so that a decision follows from
-    its position and seed alone. Raises `UsageError` for a bad spec and whatever `models` raises.
+    the game has the pie rule; `move_scale` stretches schedules of temperature, as
+    `temperature.board_move_scale` says; `levels` are the overrides of the difficulty ladder.
+    Without `keep_trees` no search goes on with the tree of the one before, so that a decision
+    follows from its position and seed alone. Raises `UsageError` for a bad spec and whatever
+    `models` raises.
     """
     maker = _Maker(
         board=spec,
-        models=models,
         explore=explore,
         swap_margin=swap_margin,
+        move_scale=move_scale,
         levels=levels,
+        models=models,
         keep_trees=keep_trees,
     )
     return _make(maker, _parsed(text, explore=explore))
@@ -108,7 +123,6 @@ def _parsed(text: str | AgentSpec, *, explore: bool) -> AgentSpec:
     if parsed.kind == MIX:
         parts = tuple((_parsed(part, explore=explore), weight) for part, weight in parsed.parts)
         return AgentSpec(MIX, parts=parts)
-    _refuse_missing(parsed)
     if parsed.kind == "gumbel" and parsed.get("scale") is None:
         return parsed.with_value("scale", 1.0 if explore else 0.0)
     if parsed.kind == "mcts":
@@ -119,36 +133,19 @@ def _parsed(text: str | AgentSpec, *, explore: bool) -> AgentSpec:
     return parsed
 
 
-def _refuse_missing(parsed: AgentSpec) -> None:
-    lacking = missing(parsed.kind, parsed.evaluator)
-    if lacking is not None:
-        raise UsageError(f"agent spec {parsed}: {lacking}")
-
-
-def _identity(
-    parsed: AgentSpec,
-    spec: BoardSpec,
-    ids: Mapping[str, str],
-    explore: bool,
-    swap_margin: float,
-    levels: Overrides | None,
-) -> ResolvedSpec:
+def _identity(maker: _Maker, parsed: AgentSpec, ids: Mapping[str, str]) -> ResolvedSpec:
     if parsed.kind == MIX:
-        return resolve_mix(
-            [
-                (_identity(part, spec, ids, explore, swap_margin, levels), weight)
-                for part, weight in parsed.parts
-            ]
-        )
-    # The margin changes decisions only where there is an offer to answer.
+        return resolve_mix([(_identity(maker, part, ids), weight) for part, weight in parsed.parts])
+    spec = maker.board
+    # What changes no decision is left out: a margin without an offer, a scale without a schedule.
     settings: list[int | float | str] = []
-    if spec.swap_rule and swap_margin != SWAP_MARGIN:
-        settings.append(swap_margin)
+    if spec.swap_rule and maker.swap_margin != SWAP_MARGIN:
+        settings.append(maker.swap_margin)
+    if "temp" in dict(parsed.args) and maker.move_scale != 1:
+        settings.append(f"move_scale={maker.move_scale}")
     if parsed.kind == "ladder":
-        level = level_of(spec.config, int(parsed.number("level")), levels)
-        inner = _identity(
-            _parsed(level.agent, explore=explore), spec, ids, explore, swap_margin, levels
-        )
+        level = level_of(spec.config, int(parsed.number("level")), maker.levels)
+        inner = _identity(maker, _parsed(level.agent, explore=maker.explore), ids)
         settings += [inner.agent_hash, level.randomness, level.think_ms]
         found = resolve(parsed, board=spec.board, settings=settings)
         return ResolvedSpec(text=found.text, agent_hash=found.agent_hash, model_id=inner.model_id)
@@ -184,7 +181,7 @@ def _answering(maker: _Maker, agent: Agent) -> Agent:
 
 def _named(maker: _Maker, parsed: AgentSpec, model: Model | None) -> ResolvedSpec:
     ids = {} if model is None or parsed.model is None else {parsed.model: model.id}
-    return _identity(parsed, maker.board, ids, maker.explore, maker.swap_margin, maker.levels)
+    return _identity(maker, parsed, ids)
 
 
 def _level(maker: _Maker, parsed: AgentSpec) -> Agent:
@@ -193,7 +190,7 @@ def _level(maker: _Maker, parsed: AgentSpec) -> Agent:
     ids = {}
     if level.model is not None and inner.spec.model_id is not None:
         ids[level.model] = inner.spec.model_id
-    named = _identity(parsed, maker.board, ids, maker.explore, maker.swap_margin, maker.levels)
+    named = _identity(maker, parsed, ids)
     scorer = None
     if level.agent.kind in SEARCHES_BY_DEPTH:  # their decisions score the best move alone
         scorer = _heuristic(maker, parse_spec("heuristic"))
@@ -202,7 +199,6 @@ def _level(maker: _Maker, parsed: AgentSpec) -> Agent:
 
 def _plain(maker: _Maker, parsed: AgentSpec) -> Agent:
     """Make an agent of one kind for the game without the pie rule."""
-    _refuse_missing(parsed)
     if parsed.kind == "random":
         from ringrift.agents.random_agent import RandomAgent
 
@@ -213,10 +209,12 @@ def _plain(maker: _Maker, parsed: AgentSpec) -> Agent:
     named = _named(maker, parsed, model)
     if parsed.kind in SEARCHES_BY_DEPTH:
         return _alpha_beta(maker, parsed, named, model)
+    if parsed.kind == "blend":
+        return _blend(maker, parsed, named, model)
     evaluator = _evaluator(maker, parsed, model)
     if parsed.kind == "mcts" and not maker.keep_trees:
         parsed = parsed.with_value("reuse", "off")
-    return _SEARCHES[parsed.kind](parsed, named, without_swap(maker.board), evaluator)
+    return _SEARCHES[parsed.kind](maker, parsed, named, evaluator)
 
 
 def _heuristic(maker: _Maker, parsed: AgentSpec) -> HeuristicAgent:
@@ -230,6 +228,19 @@ def _heuristic(maker: _Maker, parsed: AgentSpec) -> HeuristicAgent:
         eps=parsed.number("eps"),
         noise=parsed.number("noise"),
     )
+
+
+def _blend(maker: _Maker, parsed: AgentSpec, named: ResolvedSpec, model: Model | None) -> Agent:
+    from ringrift.agents.blended import BlendedAgent
+    from ringrift.nets.nnue.evaluator import NnueEvaluator, NnueModel
+
+    profile = profile_of(parsed, maker.board)
+    assert profile is not None
+    if not isinstance(model, NnueModel):
+        raise UsageError(f"agent spec {parsed}: the model is no NNUE")
+    nnue = NnueEvaluator(model.net, model.spec, wide=model.wide, prior="value")
+    weights = profile.effective(full=True)
+    return BlendedAgent(named, weights, profile.gain, nnue, share=parsed.number("share"))
 
 
 # --- evaluators
@@ -259,10 +270,11 @@ def _evaluator(maker: _Maker, parsed: AgentSpec, model: Model | None) -> Evaluat
         return model.evaluator()
     profile = profile_of(parsed, maker.board)
     if parsed.evaluator == "rollout":
-        from ringrift.agents.rollout import RolloutEvaluator
+        from ringrift.agents.rollout import CHOICES, RolloutEvaluator
 
+        own = "rollout" in KINDS[parsed.kind].keys
         return RolloutEvaluator(
-            without_swap(maker.board), profile, choices=int(parsed.number("rollout"))
+            without_swap(maker.board), profile, int(parsed.number("rollout")) if own else CHOICES
         )
     from ringrift.agents.evaluators import HeuristicEvaluator
 
@@ -274,6 +286,10 @@ def _evaluator(maker: _Maker, parsed: AgentSpec, model: Model | None) -> Evaluat
 
 def _whole(parsed: AgentSpec, key: str, board: BoardSpec) -> int:
     return int(parsed.number(key, board=board.board))
+
+
+def _count(parsed: AgentSpec, key: str) -> int | None:
+    return None if parsed.get(key) is None else int(parsed.number(key))
 
 
 def _limit(parsed: AgentSpec, key: str) -> float | None:
@@ -292,7 +308,7 @@ def _alpha_beta(
     multi = parsed.get("multi") if parsed.kind == "alphabeta" else parsed.kind
     options = AlphaBetaOptions(
         depth=_whole(parsed, "depth", board),
-        nodes=None if parsed.get("nodes") is None else _whole(parsed, "nodes", board),
+        nodes=_count(parsed, "nodes"),
         ms=_limit(parsed, "ms"),
         tt_mb=_whole(parsed, "tt_mb", board),
         width=_whole(parsed, "width", board),
@@ -309,69 +325,74 @@ def _alpha_beta(
     return AlphaBetaAgent(named, board, leaf, options)
 
 
-def _mcts(parsed: AgentSpec, named: ResolvedSpec, board: BoardSpec, evaluator: Evaluator) -> Agent:
+def _mcts(maker: _Maker, parsed: AgentSpec, named: ResolvedSpec, evaluator: Evaluator) -> Agent:
     from ringrift.agents.mcts import MctsAgent, MctsOptions
 
     options = MctsOptions(
-        sims=_whole(parsed, "sims", board),
+        sims=_count(parsed, "sims"),
         ms=_limit(parsed, "ms"),
         c=parsed.number("c"),
         fpu=parsed.number("fpu"),
         noise=parsed.number("noise"),
         alpha="fixed" if parsed.get("alpha") == "fixed" else "auto",
-        temperature=_temperature(parsed),
+        temperature=_temperature(maker, parsed),
         reuse=parsed.get("reuse") == "on",
     )
-    return MctsAgent(named, board, evaluator, options)
+    return MctsAgent(named, without_swap(maker.board), evaluator, options)
 
 
-def _gumbel(
-    parsed: AgentSpec, named: ResolvedSpec, board: BoardSpec, evaluator: Evaluator
-) -> Agent:
+def _gumbel(maker: _Maker, parsed: AgentSpec, named: ResolvedSpec, evaluator: Evaluator) -> Agent:
     from ringrift.agents.gumbel import GumbelAgent, GumbelOptions
 
+    board = without_swap(maker.board)
     options = GumbelOptions(
         sims=_whole(parsed, "sims", board),
         m=_whole(parsed, "m", board),
         scale=parsed.number("scale"),
         c_visit=parsed.number("c_visit"),
         c_scale=parsed.number("c_scale"),
-        temperature=_temperature(parsed),
+        temperature=_temperature(maker, parsed),
     )
     return GumbelAgent(named, board, evaluator, options)
 
 
-def _temperature(parsed: AgentSpec) -> Temperature | None:
+def _schedule(maker: _Maker, parsed: AgentSpec) -> TemperatureScheduler | None:
+    preset = parsed.get("temp")
+    if preset is None:
+        return None
+    return create_scheduler(str(preset), move_scale=maker.move_scale)
+
+
+def _temperature(maker: _Maker, parsed: AgentSpec) -> Temperature | None:
     """Return what draws the moves of a tree search; None where the best is played."""
     from ringrift.agents.search.drawing import constant, scheduled
-    from ringrift.agents.temperature import create_scheduler
 
-    preset = parsed.get("temp")
-    if preset is not None:
-        return scheduled(create_scheduler(str(preset)))
+    schedule = _schedule(maker, parsed)
+    if schedule is not None:
+        return scheduled(schedule)
     if "tau" in KINDS[parsed.kind].keys and parsed.get("tau") is not None:
         return constant(parsed.number("tau"))
     return None
 
 
-def _policy(
-    parsed: AgentSpec, named: ResolvedSpec, board: BoardSpec, evaluator: Evaluator
-) -> Agent:
+def _policy(maker: _Maker, parsed: AgentSpec, named: ResolvedSpec, evaluator: Evaluator) -> Agent:
     from ringrift.agents.policy_agent import PolicyAgent
-    from ringrift.agents.temperature import create_scheduler
 
-    preset = parsed.get("temp")
-    schedule = None if preset is None else create_scheduler(str(preset))
-    return PolicyAgent(named, board, evaluator, tau=parsed.number("tau"), schedule=schedule)
+    return PolicyAgent(
+        named,
+        without_swap(maker.board),
+        evaluator,
+        tau=parsed.number("tau"),
+        schedule=_schedule(maker, parsed),
+    )
 
 
-def _descent(
-    parsed: AgentSpec, named: ResolvedSpec, board: BoardSpec, evaluator: Evaluator
-) -> Agent:
+def _descent(maker: _Maker, parsed: AgentSpec, named: ResolvedSpec, evaluator: Evaluator) -> Agent:
     from ringrift.agents.descent import DescentAgent, DescentOptions
 
+    board = without_swap(maker.board)
     options = DescentOptions(
-        sims=_whole(parsed, "sims", board),
+        sims=_count(parsed, "sims"),
         ms=_limit(parsed, "ms"),
         max_depth=_whole(parsed, "max_depth", board),
         width=_whole(parsed, "width", board),
@@ -379,7 +400,7 @@ def _descent(
     return DescentAgent(named, board, evaluator, options)
 
 
-_SEARCHES: dict[str, Callable[[AgentSpec, ResolvedSpec, BoardSpec, Evaluator], Agent]] = {
+_SEARCHES: dict[str, Callable[[_Maker, AgentSpec, ResolvedSpec, Evaluator], Agent]] = {
     "mcts": _mcts,
     "gumbel": _gumbel,
     "policy": _policy,

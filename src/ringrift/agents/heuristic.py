@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ringrift.agents import evaluation
 from ringrift.agents.listing import legal_lists, refuse_swap, scratch
-from ringrift.agents.protocol import Batch, Budgets, Decision, Rngs
+from ringrift.agents.protocol import Batch, Budgets, Decision, Rngs, budget_list
 from ringrift.agents.spec import ResolvedSpec
 from ringrift.agents.streams import AGENT, EXPLORE, below, stream, uniform
 from ringrift.rules import BoardSpec
@@ -59,8 +59,8 @@ def pick_softmax(scores, first, last, tau, a, b):
 
 
 @rule
-def pick_all(states, n, seeds, purpose, scores, offsets, tau, eps, out):
-    """Write the index of the move of each position to `out`: int64[n]."""
+def pick_all(states, n, seeds, purpose, scores, offsets, taus, eps, out):
+    """Write the index of the move of each position to `out`: int64[n]; `taus`: float64[n]."""
     for i in range(n):
         m = states[i].misc
         first = offsets[i]
@@ -71,28 +71,27 @@ def pick_all(states, n, seeds, purpose, scores, offsets, tau, eps, out):
             if uniform(c, d, 0) < eps:
                 out[i] = first + below(c, d, 1, last - first)
                 continue
-        if tau > 0.0:
-            out[i] = pick_softmax(scores, first, last, tau, a, b)
+        if taus[i] > 0.0:
+            out[i] = pick_softmax(scores, first, last, taus[i], a, b)
         else:
             out[i] = pick_best(scores, first, last, a, b)
 
 
 @rule
 def draw_weights(weights, noise, seed, seat, purpose, out):
-    """Write the weights of one seat of one game: each times 1 + noise * N(0, 1) (Box-Muller)."""
+    """Write the weights of one seat of one game: each times 1 + U(-noise, noise)."""
     a, b = stream(seed, 0, seat, purpose | (EXPLORE << 16))
     for k in range(len(weights)):
-        radius = math.sqrt(-2.0 * math.log(uniform(a, b, 2 * k)))
-        normal = radius * math.cos(2.0 * math.pi * uniform(a, b, 2 * k + 1))
-        out[k] = weights[k] * (1.0 + noise * normal)
+        out[k] = weights[k] * (1.0 + noise * (2.0 * uniform(a, b, k) - 1.0))
 
 
 class HeuristicAgent:
     """Play the move whose position is worth most to the mover.
 
     `weights`: float64[19 or 27] and `gain` are those of a profile (`weights.Profile`). `tau` draws
-    by softmax of the values instead, `eps` is the rate of uniformly random moves, and `noise`
-    multiplies each weight by 1 + noise * N(0, 1), drawn once per game and seat.
+    by softmax of the values instead, and so does the `tau` of a budget; `eps` is the rate of
+    uniformly random moves, and `noise` multiplies each weight by 1 + U(-noise, noise), drawn once per
+    game and seat.
     """
 
     def __init__(
@@ -157,7 +156,9 @@ class HeuristicAgent:
         scores, moves, offsets = self.scores(positions, rng.purpose)
         out = np.zeros(n, np.int64)
         seeds = positions.seed_array()
-        pick_all(positions.states, n, seeds, rng.purpose, scores, offsets, self.tau, self.eps, out)
+        own = [self.tau if b.tau is None else b.tau for b in budget_list(budget, n)]
+        taus = np.array(own, np.float64)
+        pick_all(positions.states, n, seeds, rng.purpose, scores, offsets, taus, self.eps, out)
         forced = (np.diff(offsets) == 1).tolist()
         return [
             Decision(move=move, kind="forced" if alone else "full", nodes=0 if alone else count)

@@ -22,7 +22,8 @@ class Key:
     """One argument of a kind.
 
     `default` None means none: no limit, or what the caller's purpose decides. `default_large` is
-    the default on the large boards where it is another.
+    the default on the large boards where it is another. Beside the argument `unless` there is no
+    default.
     """
 
     type: type[int] | type[float] | type[str] | type[Path]
@@ -32,6 +33,7 @@ class Key:
     choices: tuple[str, ...] = ()
     help: str = ""
     default_large: Value | None = None
+    unless: str | None = None
 
     @property
     def expected(self) -> str:
@@ -45,8 +47,10 @@ class Key:
             return f"a {word} of at least {write_value(float(self.low))}"
         return f"a {word} from {write_value(float(self.low))} to {write_value(float(self.high))}"
 
-    def default_on(self, board: str) -> Value | None:
-        """Return the default on a board."""
+    def default_beside(self, args: Mapping[str, Value], board: str | None = None) -> Value | None:
+        """Return the default beside other arguments, on `board` where that matters."""
+        if self.unless is not None and self.unless in args:
+            return None
         if self.default_large is not None and board in LARGE_BOARDS:
             return self.default_large
         return self.default
@@ -93,8 +97,9 @@ def _eval(*choices: str) -> Key:
     return Key(type=str, default=None, choices=choices, help="the evaluator")
 
 
-def _sims(default: int, what: str = "simulations") -> Key:
-    return Key(type=int, default=default, low=1, high=10_000_000, help=what)
+def _sims(default: int, what: str = "simulations", unless: str | None = None) -> Key:
+    text = what if unless is None else f"{what}; no limit where only {unless} is given"
+    return Key(type=int, default=default, low=1, high=10_000_000, help=text, unless=unless)
 
 
 _MS = Key(type=float, default=None, low=1, high=3_600_000, help="time limit in ms")
@@ -139,6 +144,17 @@ KINDS: dict[str, Kind] = {
                 ),
                 "tau": Key(type=float, default=0.0, high=100, help="softmax temperature, 0 = best"),
                 "weights": Key(type=Path, default=None, help="file of weights, or a profile's id"),
+            },
+        ),
+        Kind(
+            name="blend",
+            version=1,
+            help="the best position right after a move, by NNUE and heuristic together",
+            principal="share",
+            with_model="nnue",
+            keys={
+                "eval": _eval("nnue"),
+                "share": Key(type=float, default=0.5, high=1, help="weight of the NNUE"),
             },
         ),
         Kind(
@@ -193,7 +209,7 @@ KINDS: dict[str, Kind] = {
                 ),
                 "reuse": Key(type=str, default="on", choices=("on", "off"), help="keep the tree"),
                 "rollout": Key(type=int, default=3, low=1, high=1000, help="choices of a rollout"),
-                "sims": _sims(100),
+                "sims": _sims(100, unless="ms"),
                 "tau": _TAU,
                 "temp": _TEMP,
             },
@@ -236,7 +252,7 @@ KINDS: dict[str, Kind] = {
                 "eval": _eval("rollout", "heuristic", "nnue", "net"),
                 "max_depth": Key(type=int, default=500, low=1, high=10_000, help="longest line"),
                 "ms": _MS,
-                "sims": _sims(200, "expansions"),
+                "sims": _sims(200, "expansions", unless="ms"),
                 "width": Key(
                     type=int, default=0, high=4096, default_large=48, help="moves kept, 0 = all"
                 ),
@@ -254,13 +270,3 @@ KINDS: dict[str, Kind] = {
 }
 
 SEARCHES_BY_DEPTH = ("alphabeta", "paranoid", "maxn", "brs")
-
-# The descent evaluates children without their legal moves, which a rollout begins with.
-_NO_EVALUATOR = {"rollout": ("descent",)}
-
-
-def missing(kind: str, evaluator: str | None = None) -> str | None:
-    """Say what this version lacks for agents of a kind with an evaluator; None if nothing."""
-    if evaluator is not None and kind in _NO_EVALUATOR.get(evaluator, ()):
-        return f"{kind} with eval={evaluator} is not available in this version"
-    return None

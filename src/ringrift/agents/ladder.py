@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ringrift.agents.heuristic import HeuristicAgent, pick_softmax
-from ringrift.agents.kinds import SEARCHES_BY_DEPTH, missing
+from ringrift.agents.kinds import SEARCHES_BY_DEPTH
 from ringrift.agents.protocol import Agent, Batch, Budget, Budgets, Decision, Rngs, budget_list
 from ringrift.agents.spec import AgentSpec, ResolvedSpec, parse_spec
 from ringrift.agents.streams import stream
@@ -224,9 +224,6 @@ def _overridden(level: LadderLevel, changed: Override) -> LadderLevel:
 
 
 def _missing(level: LadderLevel, find: FindModel | None) -> str | None:
-    lacking = missing(level.agent.kind, level.agent.evaluator)
-    if lacking is not None:
-        return lacking
     if level.model is None:
         return None
     if find is None:

@@ -31,8 +31,8 @@ class MctsOptions:
     `sims` simulations and `ms` wall time end it where the budget names neither (None: no limit);
     `c` and `fpu` are those of `puct_rules`; `noise`: share of Dirichlet noise in the root's priors, 0
     unless the caller explores, of shape `alpha` (10 / legal moves within [.03, .3], or .3 on square8
-    and .15 elsewhere). With `temperature` the move is drawn from the policy, else the most visited
-    is played. `reuse` goes on with the tree of the game's last search.
+    and .15 elsewhere); cheap searches have none. With `temperature` the move is drawn from the
+    policy, else the most visited is played. `reuse` goes on with the tree of the game's last search.
     """
 
     sims: int | None = 100
@@ -67,8 +67,9 @@ class MctsAgent:
     from the position it has now, if that is in it: simulations of the budget are made on top. A
     decision then depends on the decisions asked of this instance in that game before, in order;
     a game played again from its start gives the same ones, whatever else is in the batches. Two
-    positions of one seed and seat in a batch neither find nor leave a tree. Of 1,024 trees the
-    oldest is dropped.
+    positions of one seed and seat in a batch neither find nor leave a tree. Games are to move on
+    together, up to 1,024 of them: the tree of one that stays away while the others go on is dropped
+    once they have made as many plies as it reaches (`KeptTrees`).
 
     A budget of `nodes` counts positions added; one of time is counted from the call, for all
     positions of a batch together, and looked at after each round of one leaf a game.
@@ -92,7 +93,7 @@ class MctsAgent:
             "noise": options.noise,
             "alpha": fixed if options.alpha == "fixed" else 0.0,
         }
-        kept = KeptTrees() if options.reuse else None
+        kept = KeptTrees(board.players) if options.reuse else None
         self._search = LockstepSearch(spec, board, evaluator, how, kept)
 
     def choose(self, positions: Batch, budget: Budgets, rng: Rngs) -> list[Decision]:

@@ -80,8 +80,8 @@ class PolicyAgent:
     """Draw a move from softmax(legal logits / tau); up to 0.01 the best, equals by the stream.
 
     `schedule` gives the temperature of each ply in place of `tau`. The decision records the policy
-    that the move was drawn from and the evaluator's value. A budget sets no limit: one evaluation
-    is the least there is.
+    that the move was drawn from and the evaluator's value. A budget sets no limit, for one
+    evaluation is the least there is; its temperature replaces both.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class PolicyAgent:
             found.states, self._boards, found.moves, found.offsets
         )
         policy, chosen = np.zeros(len(found.moves), np.float64), np.zeros(n, np.int64)
-        taus = self._taus(found, logits)
+        taus = self._taus(found, logits, [budgets[place].tau for place in found.index.tolist()])
         draw_moves(
             found.states, n, found.seeds, rng.purpose, logits, found.offsets, taus, policy, chosen
         )
@@ -148,13 +148,20 @@ class PolicyAgent:
             ]
         )
 
-    def _taus(self, found: Choices, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the temperature of each position, `float64[n]`; 0 where the best is taken."""
+    def _taus(
+        self, found: Choices, logits: NDArray[np.float32], given: list[float | None]
+    ) -> NDArray[np.float64]:
+        """Return the temperature of each position, `float64[n]`; 0 where the best is taken.
+
+        What the budgets have `given` comes before the agent's own.
+        """
         taus = np.full(len(found), self.tau)
         if self.schedule is not None:
             plies = found.states["misc"][:, PLY].tolist()
             for i, ply in enumerate(plies):
                 taus[i] = self._scheduled(self.schedule, found, logits, i, ply)
+        for i, tau in enumerate(given):
+            taus[i] = taus[i] if tau is None else tau
         taus[taus <= LOWEST] = 0.0
         return taus
 

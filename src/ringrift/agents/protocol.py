@@ -50,19 +50,26 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How long to search: the first limit reached ends it; all None takes the agent's own."""
+    """How long to search: the first limit reached ends it; all None takes the agent's own.
+
+    `cheap` searches have no Dirichlet noise at the root. `tau` replaces the temperature of agents
+    that have one.
+    """
 
     sims: int | None = None
     nodes: int | None = None
     depth: int | None = None
     time_ms: float | None = None
     kind: Literal["full", "cheap"] = "full"
+    tau: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("sims", "nodes", "depth", "time_ms"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"budget: {name} is {value}; expected a positive number")
+        if self.tau is not None and not self.tau >= 0:
+            raise UsageError(f"budget: tau is {self.tau}; expected a number of at least 0")
 
 
 Budgets = Budget | Sequence[Budget]

@@ -23,6 +23,7 @@ from ringrift.rules.layout import CUR, PLY
 from ringrift.rules.legal import legal
 from ringrift.rules.turn import apply
 
+CHOICES = 3
 ROLLOUT_TEMPERATURE = 0.3
 
 _ROLLOUT = 7 << 8
@@ -37,8 +38,9 @@ def roll(
     """Play `length` choices from each of `n` positions and evaluate what is reached in full.
 
     `scores`: float64[t] are the light scores of the positions' own moves, which serve the first
-    choice. `work`: STATE[2]; `buffer`: int64[max moves], `bounds`: int32[2] and `buffer_scores`:
-    float64[max moves] hold a legal set of the rollout; `values`: float64[n, players].
+    choice; where none are given they are made here. `work`: STATE[2]; `buffer`: int64[max moves],
+    `bounds`: int32[2] and `buffer_scores`: float64[max moves] hold a legal set of the rollout;
+    `values`: float64[n, players].
     """
     b = boards[0]
     w = scratch[0]
@@ -47,10 +49,12 @@ def roll(
         seed = ((hash_high(states[i], b) << 32) | hash_low(states[i], b)) & MAX_SEED
         work[0] = states[i]
         s = work[0]
-        x, y = stream(seed, s.misc[PLY], s.misc[CUR], _ROLLOUT)
-        move = moves[pick_softmax(scores, offsets[i], offsets[i + 1], tau, x, y)]
-        apply(s, b, w, move)
-        done = 1
+        done = 0
+        if offsets[i] < offsets[i + 1]:
+            x, y = stream(seed, s.misc[PLY], s.misc[CUR], _ROLLOUT)
+            move = moves[pick_softmax(scores, offsets[i], offsets[i + 1], tau, x, y)]
+            apply(s, b, w, move)
+            done = 1
         count = legal(s, b, w, buffer)
         while count > 0 and (done < length or count == 1):
             at = 0
@@ -71,10 +75,13 @@ class RolloutEvaluator:
     """Values after `choices` choices drawn by light scores; priors as the heuristic's.
 
     Draws follow from the position alone, so its value is the same in every batch and every tree.
-    Forced plies are played on the way and at the end, and are not counted.
+    Forced plies are played on the way and at the end, and are not counted. A choice has the same
+    value without its legal moves.
     """
 
-    def __init__(self, spec: BoardSpec, profile: Profile | None = None, choices: int = 3) -> None:
+    def __init__(
+        self, spec: BoardSpec, profile: Profile | None = None, choices: int = CHOICES
+    ) -> None:
         if choices < 1:
             raise UsageError(f"rollout is {choices}; expected at least 1")
         self._players = spec.players

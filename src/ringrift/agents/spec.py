@@ -72,11 +72,10 @@ class AgentSpec:
 
     def get(self, key: str, *, board: str | None = None) -> Value | None:
         """Return the value of `key`, else its default, on `board` where that matters."""
-        known = KINDS[self.kind].keys[key]
         given = dict(self.args)
         if key in given:
             return given[key]
-        return known.default if board is None else known.default_on(board)
+        return KINDS[self.kind].keys[key].default_beside(given, board)
 
     def number(self, key: str, *, board: str | None = None) -> float:
         """Return a numeric value that is given or has a default."""
@@ -173,12 +172,12 @@ def _telling(
     spec: AgentSpec, board: str | None, model_id: str | None
 ) -> tuple[tuple[str, Value], ...]:
     """Return the arguments that the board's defaults and the model do not say already."""
-    keys = KINDS[spec.kind].keys
+    keys, args = KINDS[spec.kind].keys, dict(spec.args)
     return tuple(
         (name, value)
         for name, value in spec.args
         if not (name == "eval" and model_id is not None and value in OF_MODELS)
-        and not (board is not None and value == keys[name].default_on(board))
+        and not (board is not None and value == keys[name].default_beside(args, board))
     )
 
 
@@ -355,6 +354,6 @@ def _differing(
     return tuple(
         (name, args[name])
         for name in sorted(args)
-        if (args[name] != implied if name == "eval" else args[name] != kind.keys[name].default)
+        if args[name] != (implied if name == "eval" else kind.keys[name].default_beside(args))
         or kind.keys[name].default_large is not None
     )

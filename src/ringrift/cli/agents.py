@@ -74,7 +74,7 @@ def show_kinds() -> None:
 
     Examples: ringrift agents list | ringrift agents list --json
     """
-    from ringrift.agents.kinds import KINDS, missing
+    from ringrift.agents.kinds import KINDS
     from ringrift.agents.old_names import known_names
 
     run = current()
@@ -87,9 +87,7 @@ def show_kinds() -> None:
             rows.append([*head, f"{name}{mark}", *cells])
     columns = ["kind", "plays", "argument", "default", "values", "meaning"]
     table = run.out.table([Column(name) for name in columns], rows)
-    kinds = [
-        {**_kind_fields(kind), "available": missing(kind.name) is None} for kind in KINDS.values()
-    ]
+    kinds = [_kind_fields(kind) for kind in KINDS.values()]
     run.out.result({"kinds": kinds, "old_names": known_names()}, human=table)
 
 

@@ -43,6 +43,7 @@ GROUPS: dict[str, str] = {
     "games": "List, show, verify and export stored games.",
     "agents": "Name, explain and rank agents.",
     "play": "Play, watch and analyse games.",
+    "selfplay": "Play agents against themselves and keep the games.",
     "loop": "Run the closed loop: play, learn, measure, promote.",
     "bench": "Measure speed.",
     "doctor": "Check this machine and say what to do.",

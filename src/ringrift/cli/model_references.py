@@ -46,6 +46,8 @@ class ModelReferences:
         link = models / f"{alias}{SUFFIX}"
         if "/" not in alias and link.exists():
             return link.resolve()
+        if name == CHAMPION and (champion := _head_of_chain(models, board)) is not None:
+            return find_model(models / "objects", champion)
         if _ID.fullmatch(name):
             return find_model(models / "objects", name)
         raise UsageError(f"no model {name!r} of {board.config} in {models}", hint=WITHOUT)
@@ -58,6 +60,13 @@ class ModelReferences:
         from ringrift.nets.container import read_card
 
         return read_card(path)[0]
+
+
+def _head_of_chain(models: Path, board: BoardSpec) -> str | None:
+    """Return the champion that the decisions name."""
+    from ringrift.models.decisions import read_chain
+
+    return read_chain(models / "decisions", board.config).champion
 
 
 def alias_of(name: str, config: str) -> str:

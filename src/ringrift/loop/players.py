@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from ringrift.loop.measure import selfplay_spec
 from ringrift.models.registry import find_model
 from ringrift.records.record import default_max_plies
+from ringrift.selfplay.control import SearchControl
 from ringrift.selfplay.generator import play_games
-from ringrift.selfplay.plans import GamePlan, PlayJob
+from ringrift.selfplay.openings import Openings
+from ringrift.selfplay.plans import GamePlan, PlayJob, pairs
 from ringrift.selfplay.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -48,18 +50,18 @@ class Players:
             models=self._files(order.model),
             purpose="selfplay",
             run=order.run,
-            full_fraction=plan.full_fraction,
-            cheap_sims=plan.cheap_sims,
+            control=SearchControl(full_fraction=plan.full_fraction, cheap_sims=plan.cheap_sims),
         )
-        yield from play_games(
+        for game in play_games(
             job,
             order.indices,
             order.seed,
             pool=self._pool,
-            opening_choices=plan.opening_choices,
+            openings=Openings(choices=(0, plan.opening_choices)),
             stop=stop,
             hold=self._hold,
-        )
+        ):
+            yield from pairs(game)
 
     def match(
         self, plan: MatchPlan, games: Sequence[MatchGame], stop: Stop

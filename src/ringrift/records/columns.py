@@ -58,9 +58,10 @@ def split_of(
     *,
     holdout_percent: int = HOLDOUT_PERCENT,
     val_percent: int = VAL_PERCENT,
+    admit_imports: bool = False,
 ) -> str:
     """Return the side of a play (data.md 1): by its hash alone, so the same on every host."""
-    if purpose not in TRAINABLE_PURPOSES:
+    if purpose not in TRAINABLE_PURPOSES and not (admit_imports and purpose == "import"):
         return "never"
     if int(play[:16], 16) % 10_000 < 100 * holdout_percent:
         return "holdout"

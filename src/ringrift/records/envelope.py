@@ -3,7 +3,8 @@
     sealed    MessagePack [ format, digest, id, body ]
 
 `body` is the MessagePack array of the fields and `digest` the first 16 bytes of its SHA-256, so
-that a flipped bit anywhere, also outside the identity, is refused.
+that a flipped bit anywhere, also outside the identity, is refused. A sealed record has at most
+8 MiB, so that nobody who reads one allocates without bound.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from ringrift.records.record import VALUE_UNITS, VerificationError, refuse
 
+MOST_RECORD_BYTES = 8 * 1024 * 1024
 _DIGEST_BYTES = 16
 _PLACE = re.compile(r"(.*) - at `\$\.?(.*)`$", re.DOTALL)
 
@@ -51,13 +53,16 @@ def encode(wire: Any) -> bytes:
 
 def seal(kind: str, identity: str, body: bytes) -> bytes:
     """Put a body with its format, digest and id."""
-    return encode(_Sealed(kind, digest(body), bytes.fromhex(identity), body))
+    data = encode(_Sealed(kind, digest(body), bytes.fromhex(identity), body))
+    _check_size(data)
+    return data
 
 
 def unseal(data: bytes, kind: str) -> tuple[str, bytes]:
     """Return id and body; raises `VerificationError` for altered, cut or foreign bytes."""
     if not isinstance(data, bytes):  # what a damaged database hands out
         raise refuse("record", data, "bytes")
+    _check_size(data)
     sealed = decode(data, _Sealed)
     if sealed.format != kind:
         raise refuse("format", sealed.format, kind)
@@ -68,6 +73,17 @@ def unseal(data: bytes, kind: str) -> tuple[str, bytes]:
     if encode(sealed) != data:
         raise VerificationError("malformed", "not the one encoding of its content")
     return sealed.id.hex(), sealed.body
+
+
+def sealed_head(data: bytes) -> tuple[str, str]:
+    """Return the format and id that sealed bytes claim, checking nothing else."""
+    sealed = decode(data, _Sealed)
+    return sealed.format, sealed.id.hex()
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > MOST_RECORD_BYTES:
+        raise refuse("record", f"{len(data)} bytes", f"at most {MOST_RECORD_BYTES}")
 
 
 def decode(data: bytes, kind: type[T]) -> T:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ringrift.records.envelope import Fields, decode, encode, seal, unseal
 from ringrift.records.record import (
+    MOST_PLIES,
     AgentRef,
     GameMeta,
     GameRecord,
@@ -13,8 +14,10 @@ from ringrift.records.record import (
     VerificationError,
     check_record,
     refuse,
+    shared_spec,
 )
-from ringrift.records.varints import pack_numbers, unpack_numbers
+from ringrift.records.varints import MOVE_BYTES, pack_numbers, unpack_numbers
+from ringrift.records.verify import check_claimed_id
 from ringrift.rules import RULES_VERSION, BoardSpec, InvalidOption
 from ringrift.rules.codec import layout_hash
 
@@ -90,7 +93,7 @@ def from_bytes(data: bytes) -> GameRecord:
     identity, body = unseal(data, GAME_FORMAT)
     record = _read(decode(body, _Game))
     check_record(record)
-    check_identity(identity, record.id)
+    check_claimed_id(identity, record)
     if game_body(record) != body:
         raise VerificationError("malformed", "not the one encoding of its content")
     return record
@@ -155,6 +158,8 @@ def _read(wire: _Game) -> GameRecord:
         raise refuse("layout", wire.layout.hex(), _LAYOUT.hex(), reason="rules_version")
     if len(wire.check) % 8:
         raise refuse("check", f"{len(wire.check)} bytes", "8 for each hash")
+    if len(wire.moves) > MOVE_BYTES * MOST_PLIES:
+        raise refuse("moves", f"{len(wire.moves)} bytes", f"those of at most {MOST_PLIES} moves")
     moves = tuple(unpack_numbers(wire.moves, "field moves"))
     result, meta = wire.result, wire.meta
     return GameRecord(
@@ -204,7 +209,7 @@ def make_spec(board: str, players: int, *, spec_hash: str, **options: Any) -> Bo
     if not 2 <= players <= 4:
         raise refuse("spec.players", players, "2, 3 or 4", reason="bad_players")
     try:
-        spec = BoardSpec.create(board, players, **options)
+        spec = shared_spec(board, players, **options)
     except InvalidOption as error:
         reason = "unknown_board" if error.message.startswith("unknown board") else "spec"
         raise VerificationError(reason, error.message, where="field spec") from None

@@ -12,6 +12,7 @@ from ringrift.records.envelope import T, complaint, digest
 from ringrift.records.game_bytes import GAME_FORMAT, check_identity, game_body, make_spec
 from ringrift.records.record import (
     CHECK_EVERY,
+    MOST_PLIES,
     AgentRef,
     Analysis,
     GameMeta,
@@ -24,6 +25,7 @@ from ringrift.records.record import (
     refuse,
 )
 from ringrift.records.replayer import Replayer
+from ringrift.records.verify import check_claimed_id
 from ringrift.rules import RULES_VERSION, BoardSpec, Position
 from ringrift.rules.codec import codec, layout_hash
 
@@ -186,7 +188,7 @@ def from_json(text: str | bytes, *, where: str = "game") -> GameRecord:
         _same("check.every", wire.check.every, CHECK_EVERY)
         record = _read_game(wire)
         check_record(record)
-        check_identity(wire.id, record.id)
+        check_claimed_id(wire.id, record)
         _same("check.digest", wire.check.digest, digest(game_body(record)).hex())
     except VerificationError as error:
         raise error.at(where) from None
@@ -195,9 +197,12 @@ def from_json(text: str | bytes, *, where: str = "game") -> GameRecord:
 
 def _read_game(wire: _Game) -> GameRecord:
     spec = _read_spec(wire.spec)
+    if not 1 <= wire.max_plies <= MOST_PLIES:
+        raise refuse("max_plies", wire.max_plies, f"a whole number from 1 to {MOST_PLIES}")
+    plies = wire.moves.count(";") + 1 if wire.moves else 0
+    if plies > wire.max_plies:
+        raise refuse("moves", f"{plies} moves", f"at most max_plies = {wire.max_plies}")
     texts = wire.moves.split(";") if wire.moves else []
-    if len(texts) > wire.max_plies:
-        raise refuse("moves", f"{len(texts)} moves", f"at most max_plies = {wire.max_plies}")
     return GameRecord(
         spec=spec,
         start=wire.start,
@@ -297,7 +302,7 @@ def analysis_to_json(analysis: Analysis, record: GameRecord) -> str:
         id=analysis.id,
         game=analysis.game,
         agent=analysis.agent,
-        budget=dict(analysis.budget),
+        budget=dict(sorted(analysis.budget.items())),
         plies=tuple(plies),
         digest=digest(analysis_body(analysis)).hex(),
     )

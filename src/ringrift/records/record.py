@@ -10,12 +10,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ringrift.core.errors import DataError
 from ringrift.core.ids import canonical_msgpack, content_id
 from ringrift.rules import RULES_VERSION, BoardSpec, InvalidOption
+from ringrift.rules.moves import SWAP
 
 ENDS = ("game_over", "max_plies", "aborted", "resigned")
 RULE_REASONS = ("ring_elimination", "territory_control", "last_player_standing", "lps_rounds")
@@ -141,7 +142,8 @@ class GameRecord:
     """One game: what identifies it, what checks it, and where it comes from.
 
     `moves` are packed (`rules.moves`); `marks` says which plies nobody chose; `check` holds the
-    64-bit state hashes after every 16th ply and the last. Make one with `build_record`.
+    64-bit state hashes after every 16th ply and the last. `agents` are those who sat at the seats when
+    the game began (see `agents_at_end`). Make one with `build_record`.
     """
 
     spec: BoardSpec
@@ -169,6 +171,18 @@ class GameRecord:
         )
         return content_id("game", canonical_msgpack(identity))
 
+    @property
+    def agents_at_end(self) -> tuple[AgentRef, ...]:
+        """Whose the result of each seat is: agents move with their identity after `SW`.
+
+        Seats are colours: `SW` leaves board, hands and the mover as they are, and exchanges who sits
+        at seats 1 and 2 (rules.md 18).
+        """
+        if self.moves.count(SWAP) % 2 == 0:
+            return self.agents
+        first, second, *others = self.agents
+        return (second, first, *others)
+
 
 def unit(value: float) -> float:
     """Round a value to the unit in which analyses are stored; raises for NaN and infinity."""
@@ -181,7 +195,8 @@ def unit(value: float) -> float:
 class PlyAnalysis:
     """What a search found at one ply: values per seat, visit distribution by packed move.
 
-    `value` is the evaluator's at the root, `root_value` the search's. The integers of `policy` sum
+    `value` is the evaluator's at the root, `root_value` the search's; both are empty where the file
+    that the search was imported from does not say. The integers of `policy` sum
     to 65535 (see `quantize`); a move without an entry has none of it. Unknown figures are None.
     """
 
@@ -244,6 +259,12 @@ class Analysis:
             ],
         )
         return content_id("analysis", canonical_msgpack(content))
+
+
+@lru_cache(maxsize=256, typed=True)
+def shared_spec(board: str, players: int, **options: Any) -> BoardSpec:
+    """Return `BoardSpec.create` of these, the same object for the same: its hash is made once."""
+    return BoardSpec.create(board, players, **options)
 
 
 def quantize(policy: Mapping[int, float]) -> dict[int, int]:
@@ -318,7 +339,7 @@ def _check_spec(spec: BoardSpec) -> None:
     if not 2 <= spec.players <= 4:
         raise refuse("spec.players", spec.players, "2, 3 or 4", reason="bad_players")
     try:
-        known = BoardSpec.create(
+        known = shared_spec(
             spec.board,
             spec.players,
             rings_per_player=spec.rings_per_player,
@@ -328,7 +349,7 @@ def _check_spec(spec: BoardSpec) -> None:
         )
     except InvalidOption as error:
         raise VerificationError("spec", error.message, where="field spec") from None
-    if spec != known:
+    if spec is not known and spec != known:
         raise refuse("spec", spec, f"line lengths and thresholds of {known}", reason="spec")
 
 
@@ -406,8 +427,9 @@ def _check_ply(name: str, ply: PlyAnalysis, players: int) -> None:
             _whole(f"{name}.{field_name}", number, 0, (1 << 31) - 1)
     for field_name in ("value", "root_value"):
         values = getattr(ply, field_name)
-        if len(values) != players or not all(-1 <= v <= 1 for v in values):
-            raise refuse(f"{name}.{field_name}", values, f"{players} values from -1 to 1")
+        if len(values) not in (0, players) or not all(-1 <= v <= 1 for v in values):
+            expected = f"{players} values from -1 to 1, or none"
+            raise refuse(f"{name}.{field_name}", values, expected)
     if ply.prior_kl is not None and not 0 <= ply.prior_kl < 1e6:
         raise refuse(f"{name}.prior_kl", ply.prior_kl, "a number >= 0, or null")
     for field_name, least in (("policy", 1), ("visits", 0)):

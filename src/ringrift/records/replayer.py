@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from ringrift.rules import BoardSpec, Position, trace
 from ringrift.rules import moves as mv
 from ringrift.rules.codec import codec
 from ringrift.rules.position import WORKSPACE, board_view
+
+_NOTHING = (mv.NO_PLACE, mv.NO_MOVE, mv.NO_LINE, mv.NO_REGION)
+_TEXTS = 1 << 15
 
 
 class Replayer:
@@ -92,11 +96,11 @@ class Replayer:
             move = int(self.moves[ply])
             if move in position.legal_packed():  # if it is not, the walk's next step says so
                 regions[ply] = position.move_text(move)
-        text = codec(self.spec).text
-        return [
-            regions[ply] if ply in regions else text(move, _no_region)
-            for ply, move in enumerate(self.moves.tolist())
-        ]
+        text = _texts(self.spec)
+        moves = self.moves.tolist()
+        if not regions:
+            return [text(move) for move in moves]
+        return [regions[ply] if ply in regions else text(move) for ply, move in enumerate(moves)]
 
     def check_hashes(self) -> tuple[int, ...]:
         """Return the check hashes of the plies played, unsigned."""
@@ -119,7 +123,8 @@ class Replayer:
         if fault == kernel.STUCK:
             return VerificationError("invariant", f"no legal move {at}", ply=self.ply)
         detail = f"move {move} is not legal {at}; expected {some_legal(position)}"
-        return VerificationError("illegal_move", detail, ply=self.ply)
+        reason = "non_canonical" if _passes_over(position, move) else "illegal_move"
+        return VerificationError(reason, detail, ply=self.ply)
 
 
 def some_legal(position: Position) -> str:
@@ -127,6 +132,28 @@ def some_legal(position: Position) -> str:
     texts = [move.text for move in position.legal_moves()]
     more = f" ... {len(texts)} in all" if len(texts) > 6 else ""
     return "; ".join(texts[:6]) + more
+
+
+def _passes_over(position: Position, move: int) -> bool:
+    """Tell whether a move leaves out the record of phases in which nothing could be done."""
+    ahead = position.copy()
+    passed = False
+    while not ahead.is_over:
+        legal = ahead.legal_packed().tolist()
+        if move in legal:
+            return passed
+        if len(legal) != 1 or legal[0] not in _NOTHING:
+            return False
+        ahead.play(legal[0])
+        passed = True
+    return False
+
+
+@cache
+def _texts(spec: BoardSpec) -> Callable[[int], str]:
+    """Return the function from packed move to text, which remembers: most moves come again."""
+    text = codec(spec).text
+    return lru_cache(maxsize=_TEXTS)(lambda move: text(move, _no_region))
 
 
 def _no_region(move: int) -> Sequence[int]:

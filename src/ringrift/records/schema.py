@@ -117,17 +117,82 @@ VIEWS = {"train": "trainable", "val": "validation", "holdout": "holdout"}
 """The view that reads each split."""
 SPLITS = (*VIEWS, "never")
 
+_FIXED = (
+    "seq, id, play_hash, gate_version, config, board, players, rules_hash, spec_hash, seed, plies,"
+    ' winner, "end", reason, ranks, final_hash, purpose, run, "index", host, agents, played_at,'
+    " ingested_at, shard, record"
+)
+
+
+def _counted(row: str, change: str) -> str:
+    """Add one game to its count (`change` +) or take it away (-), within a trigger."""
+    return f"""
+        INSERT INTO game_counts VALUES
+            ({row}.config, {row}.purpose, {row}.status, {row}.split, {change}1)
+        ON CONFLICT DO UPDATE SET games = games {change} 1;
+    """  # noqa: S608 - names of this file
+
+
+_AT_SIZE = (
+    # SQLite adds the row number to every index, so those of a key are in the order of `seq`.
+    "CREATE INDEX games_page ON games (config, status)",
+    "CREATE INDEX games_purpose ON games (purpose)",
+    "CREATE INDEX games_reason ON games (reason)",
+    "CREATE INDEX games_ingested ON games (ingested_at)",
+    """
+    CREATE TABLE progress (
+        input TEXT PRIMARY KEY,
+        source TEXT NOT NULL,
+        items INT NOT NULL,
+        done INT NOT NULL CHECK (done IN (0, 1)),
+        at REAL NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE game_counts (
+        config TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        status TEXT NOT NULL,
+        split TEXT NOT NULL,
+        games INT NOT NULL,
+        PRIMARY KEY (config, purpose, status, split)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    INSERT INTO game_counts
+    SELECT config, purpose, status, split, count(*) FROM games GROUP BY 1, 2, 3, 4
+    """,
+    f"CREATE TRIGGER games_added AFTER INSERT ON games BEGIN {_counted('new', '+')} END",
+    f"CREATE TRIGGER games_removed AFTER DELETE ON games BEGIN {_counted('old', '-')} END",
+    f"""
+    CREATE TRIGGER games_moved AFTER UPDATE OF status, split ON games BEGIN
+        {_counted("old", "-")} {_counted("new", "+")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER games_fixed BEFORE UPDATE OF {_FIXED} ON games BEGIN
+        SELECT RAISE (ABORT, 'of a stored game only status and split change');
+    END
+    """,
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *(_view(name, split) for split, name in VIEWS.items())),
+    _AT_SIZE,
 )
 """Statements from version i to i + 1; an empty file has version 0."""
 
 VERSION = len(MIGRATIONS)
 
 
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the version of the tables, 0 where there are none."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def prepare(connection: sqlite3.Connection, path: Path, *, writer: bool) -> None:
     """Bring the tables to this version; refuse what is newer, or no store at all."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    version = version_of(connection)
     if version > VERSION:
         raise RefusedError(
             f"store of version {version}; this program knows up to {VERSION}",
@@ -143,7 +208,7 @@ def prepare(connection: sqlite3.Connection, path: Path, *, writer: bool) -> None
         raise DataError(
             f"store of version {version}; expected {VERSION}",
             where=str(path),
-            hint="a command that writes it, which brings it up to date",
+            hint="ringrift games verify, which brings it up to date",
         )
     with transaction(connection):
         for statements in MIGRATIONS[version:]:

@@ -4,84 +4,58 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
-from ringrift.core.errors import UsageError
+from ringrift.core.errors import DataError, RefusedError, UsageError
 from ringrift.core.files import lock, open_sqlite, transaction
-from ringrift.core.ids import content_id, resolve_prefix
-from ringrift.records.analysis_bytes import (
-    analysis_from_bytes,
-    analysis_to_bytes,
-    seal_pair,
-)
-from ringrift.records.columns import DERIVED, ROW, derived, split_of
-from ringrift.records.game_bytes import check_identity, from_bytes, to_bytes
-from ringrift.records.record import Analysis, GameRecord, VerificationError, refuse
-from ringrift.records.schema import SPLITS, VIEWS, prepare, readable
-from ringrift.records.verify import verified_play, verify
+from ringrift.core.ids import resolve_prefix
+from ringrift.records.analysis_bytes import analysis_from_bytes, seal_pair
+from ringrift.records.columns import ROW, TRAINABLE_PURPOSES, split_of
+from ringrift.records.engines import Engine, Engines
+from ringrift.records.game_bytes import from_bytes
+from ringrift.records.gate import VERIFIED, Gate
+from ringrift.records.ingest import Ingest, IngestReport, Item, ShardRow, quarantine
+from ringrift.records.recheck import Failure, Recheck, VerifyReport, check_share
+from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.schema import SPLITS, VERSION, VIEWS, prepare, readable, version_of
+from ringrift.records.selection import Filters, Selection
 
-GATE_VERSION = 1
-"""Rises whenever verification asks for more."""
+__all__ = [
+    "COMMIT_EVERY",
+    "Failure",
+    "GameStore",
+    "IngestReport",
+    "Item",
+    "Progress",
+    "VerifyReport",
+    "lock_path",
+]
+
 COMMIT_EVERY = 500
 
 _BEST = (
     "(SELECT a.record FROM analyses a WHERE a.game = g.id"
     " ORDER BY a.sims DESC, a.made_at DESC LIMIT 1)"
 )
+_CACHE_KIB = 32 * 1024  # the index pages that 500 games touch in a large store
 _PAGE = 256
+_IDS_PAGE = 5_000
 _LAST_SEQ = (1 << 63) - 1
-
-Item = tuple[GameRecord | bytes, Analysis | bytes | None]
-
-
-@dataclass(slots=True, kw_only=True)
-class IngestReport:
-    """What became of the games handed to `ingest`; `reasons` counts the quarantined by reason."""
-
-    added: int = 0
-    duplicate: int = 0
-    quarantined: int = 0
-    analyses: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
+_NEAR = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A stored game that does not verify any more."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many items of an input an ingest has taken, and whether those are all."""
 
-    id: str
-    reason: str
-    ply: int | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyReport:
-    """What `verify_all` found."""
-
-    games: int
-    plies: int
-    seconds: float
-    failures: tuple[Failure, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Checked:
-    """A game as it goes into the store: its bytes, verified."""
-
-    record: GameRecord
-    data: bytes
-    play: str
-    analysis: Analysis | None
-    analysis_data: bytes | None
+    items: int
+    done: bool
 
 
 class GameStore:
@@ -90,22 +64,17 @@ class GameStore:
     Nothing is visible that was not verified by replaying its own stored bytes.
     """
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, closing: ExitStack, *, writer: bool
-    ) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, closing: ExitStack) -> None:
         self.path = path
-        self._writer = writer
         self._connection = connection
         self._closing = closing
-        shares = dict(connection.execute("SELECT key, value FROM meta"))
-        self._percents = (int(shares["holdout_percent"]), int(shares["val_percent"]))
 
     @classmethod
     def open(cls, path: Path, *, writer: bool = False) -> GameStore:
         """Open a store; with `writer` it is created if missing and no one else may write.
 
         Raises `BusyError` with the other writer's pid, `DataError` for a missing or damaged file,
-        `RefusedError` for a store of a newer version.
+        or a reader's of an older version, `RefusedError` for a store of a newer version.
         """
         path = Path(path)
         with ExitStack() as stack:
@@ -115,10 +84,19 @@ class GameStore:
             with readable(path):
                 connection = open_sqlite(path, readonly=not writer)
                 stack.callback(connection.close)
+                connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
                 prepare(connection, path, writer=writer)
-                store = cls(path, connection, stack, writer=writer)
+                store = cls(path, connection, stack)
             store._closing = stack.pop_all()
         return store
+
+    @classmethod
+    def update(cls, path: Path) -> None:
+        """Bring a store of an older version to this one; raises as `open` does."""
+        with readable(path), closing(open_sqlite(path, readonly=True)) as connection:
+            version = version_of(connection)
+        if 0 < version < VERSION:
+            cls.open(path, writer=True).close()
 
     def close(self) -> None:
         """Close the file and let the next writer in."""
@@ -137,147 +115,136 @@ class GameStore:
 
     # --- writing
 
-    def ingest(self, items: Iterable[Item], *, source: str = "") -> IngestReport:
+    def ingest(
+        self,
+        items: Iterable[Item],
+        *,
+        source: str = "",
+        gate: Gate = VERIFIED,
+        input_id: str | None = None,
+        shard: ShardRow | None = None,
+    ) -> IngestReport:
         """Verify games and add those that hold; the others go to quarantine with the reason.
 
-        Items are records or their bytes, each with its analysis or None. Every 500 games become
+        Items are records or their bytes, each with its analysis or None, or what a reader had to
+        refuse. Every 500 games become
         visible together; what is there already is counted and left alone, so an ingest that was
         killed is simply run again. `source` is noted with what is quarantined.
+
+        With `input_id` (such as the hash of a file), or with a `shard`, the store notes beside every
+        500 how many items it has taken: the next ingest of the same input leaves those out.
         """
-        report = IngestReport()
-        games = iter(items)
-        while batch := list(islice(games, COMMIT_EVERY)):
+        key = shard.sha256 if shard is not None else input_id
+        before = Progress(0, False) if key is None else self.progress(key)
+        writer = Ingest(
+            self._connection, percents=self._percents(), gate=gate, source=source, shard=shard
+        )
+        writer.report.skipped = taken = before.items
+        done = before.done
+        games = iter(()) if done else islice(items, taken, None)
+        while not done:
+            batch = list(islice(games, COMMIT_EVERY))
+            done = len(batch) < COMMIT_EVERY
+            taken += len(batch)
+            if not batch and key is None:
+                break
             with readable(self.path), transaction(self._connection):
-                for game, analysis in batch:
-                    if self._known(game, analysis):
-                        report.duplicate += 1
-                        continue
-                    self._ingest_one(_game_bytes(game), _analysis_bytes(analysis), source, report)
-        return report
+                for item in batch:
+                    writer.take(item)
+                if key is not None:
+                    writer.note_progress(key, items=taken, done=done)
+        return writer.report
 
-    def _ingest_one(
-        self, data: bytes, analysis_data: bytes | None, source: str, report: IngestReport
-    ) -> None:
+    def progress(self, input_id: str) -> Progress:
+        """Return how much of an input has been ingested."""
+        sql = "SELECT items, done FROM progress WHERE input = ?"
+        with readable(self.path):
+            row = self._connection.execute(sql, (input_id,)).fetchone()
+        return Progress(0, False) if row is None else Progress(int(row[0]), bool(row[1]))
+
+    def withdraw(self, failures: Iterable[Failure]) -> int:
+        """Put verified games that failed a recheck into quarantine; return how many."""
+        count = 0
+        with readable(self.path), transaction(self._connection):
+            for failure in failures:
+                sql = "SELECT record FROM games WHERE id = ? AND status = 'verified'"
+                row = self._connection.execute(sql, (failure.id,)).fetchone()
+                if row is None:
+                    continue
+                sql = "UPDATE games SET status = 'quarantined' WHERE id = ?"
+                self._connection.execute(sql, (failure.id,))
+                error = VerificationError(failure.reason, failure.detail, ply=failure.ply)
+                quarantine(self._connection, error, seal_pair(row[0], None), "the store itself")
+                count += 1
+        return count
+
+    def raise_holdout(self, percent: int) -> int:
+        """Keep more of the play out of training (data.md 1); return how many games moved.
+
+        Raises `RefusedError` for less than the store keeps out: those games may have been seen.
+        """
+        holdout, val = self._percents()
+        if not 0 <= percent <= 100:
+            raise UsageError(f"holdout percent is {percent}; expected 0 to 100")
+        if percent < holdout:
+            raise RefusedError(
+                f"holdout percent is {percent}; the store keeps out {holdout}", where=str(self.path)
+            )
+
+        def side(play: str) -> str:
+            purpose = TRAINABLE_PURPOSES[0]
+            return split_of(play, purpose, holdout_percent=percent, val_percent=val)
+
+        self._connection.create_function("side_of", 1, side, deterministic=True)
+        with readable(self.path), transaction(self._connection):
+            moved = self._connection.execute(
+                "UPDATE games SET split = 'holdout'"
+                " WHERE split IN ('train', 'val') AND side_of(play_hash) = 'holdout'"
+            ).rowcount
+            sql = "UPDATE meta SET value = ? WHERE key = 'holdout_percent'"
+            self._connection.execute(sql, (str(percent),))
+        return moved
+
+    def _percents(self) -> tuple[int, int]:
+        """Return the shares of hold-out and validation."""
+        with readable(self.path):
+            shares = dict(self._connection.execute("SELECT key, value FROM meta"))
         try:
-            checked = self._checked(data, analysis_data)
-        except VerificationError as error:
-            report.quarantined += 1
-            report.reasons[error.reason] += 1
-            self._quarantine(error, seal_pair(data, analysis_data), source)
-            return
-        if checked is None:
-            report.duplicate += 1
-            return
-        if self._has_game(checked.record.id):
-            report.duplicate += 1
-        else:
-            report.added += 1
-            self._insert_game(checked)
-        if checked.analysis is not None and not self._has_analysis(checked.analysis.id):
-            report.analyses += 1
-            self._insert_analysis(checked)
-
-    def _checked(self, data: bytes, analysis_data: bytes | None) -> _Checked | None:
-        """Verify the bytes of a game; None if the store has them, and their analysis, already."""
-        record = from_bytes(data)
-        analysis = None if analysis_data is None else analysis_from_bytes(analysis_data)
-        if self._known(record, analysis):
-            return None
-        play = verified_play(record, analysis)
-        return _Checked(
-            record=record, data=data, play=play, analysis=analysis, analysis_data=analysis_data
-        )
-
-    def _split(self, play: str, record: GameRecord) -> str:
-        holdout, val = self._percents
-        return split_of(play, record.meta.purpose, holdout_percent=holdout, val_percent=val)
-
-    def _known(self, game: GameRecord | bytes, analysis: Analysis | bytes | None) -> bool:
-        """Tell whether a decoded game is here, with its analysis if it has one."""
-        if isinstance(game, bytes) or isinstance(analysis, bytes):
-            return False
-        known = analysis is None or self._has_analysis(analysis.id)
-        return known and self._has_game(game.id)
-
-    def _has_game(self, identity: str) -> bool:
-        sql = "SELECT 1 FROM games WHERE id = ? AND status = 'verified'"
-        return self._connection.execute(sql, (identity,)).fetchone() is not None
-
-    def _has_analysis(self, identity: str) -> bool:
-        sql = "SELECT 1 FROM analyses WHERE id = ?"
-        return self._connection.execute(sql, (identity,)).fetchone() is not None
-
-    def _insert_game(self, checked: _Checked) -> None:
-        record = checked.record
-        values = {
-            **derived(record, checked.play),
-            "gate_version": GATE_VERSION,
-            "ingested_at": time.time(),
-            "status": "verified",
-            "split": self._split(checked.play, record),
-            "record": checked.data,
-        }
-        names = ", ".join(f'"{name}"' for name in values)
-        marks = ", ".join("?" * len(values))
-        new = ", ".join(f'"{name}" = excluded."{name}"' for name in values)
-        self._connection.execute(  # a row that failed a recheck is replaced by an intact copy
-            f"INSERT INTO games ({names}) VALUES ({marks})"  # noqa: S608 - names are ours
-            f" ON CONFLICT (id) DO UPDATE SET {new} WHERE status = 'quarantined'",
-            tuple(values.values()),
-        )
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO game_agents (game, seat, agent, model, spec) VALUES (?, ?, ?, ?, ?)",
-            [
-                (record.id, seat, agent.agent_hash, agent.model_id, agent.spec)
-                for seat, agent in enumerate(record.agents, 1)
-            ],
-        )
-
-    def _insert_analysis(self, checked: _Checked) -> None:
-        analysis = checked.analysis
-        assert analysis is not None
-        searched = len(analysis.plies)
-        self._connection.execute(
-            "INSERT INTO analyses (id, game, agent, sims, plies, coverage, made_at, record)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                analysis.id,
-                analysis.game,
-                analysis.agent,
-                max((p.sims for p in analysis.plies), default=0),
-                searched,
-                searched / len(checked.record.moves),
-                time.time(),
-                checked.analysis_data,
-            ),
-        )
-
-    def _quarantine(self, error: VerificationError, pair: bytes, source: str) -> None:
-        detail = error.detail if error.where is None else f"{error.detail} ({error.where})"
-        self._connection.execute(
-            "INSERT OR IGNORE INTO quarantine (id, reason, ply, detail, source, at, record)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                content_id("quarantine", pair),
-                error.reason,
-                error.ply,
-                detail,
-                source,
-                time.time(),
-                pair,
-            ),
-        )
+            return int(shares["holdout_percent"]), int(shares["val_percent"])
+        except (KeyError, ValueError) as error:
+            raise DataError(f"damaged shares of the split: {error}", where=str(self.path)) from None
 
     # --- reading
 
     def count(
-        self, config: str | None = None, run: str | None = None, purpose: str | None = None
+        self,
+        config: str | None = None,
+        run: str | None = None,
+        purpose: str | None = None,
+        *,
+        reason: str | None = None,
+        model: str | None = None,
+        since: float | None = None,
     ) -> int:
         """Return the number of verified games, of all or those that fit."""
-        where, values = _conditions(config=config, run=run, purpose=purpose)
-        sql = f"SELECT count(*) FROM games WHERE {where}"  # noqa: S608 - names are ours
+        chosen = Selection(
+            config=config, run=run, purpose=purpose, reason=reason, model=model, since=since
+        )
+        kept = chosen == Selection(config=config, purpose=purpose)  # counts are kept by these two
+        where, values = chosen.where()
+        what = "coalesce(sum(g.games), 0) FROM game_counts g" if kept else "count(*) FROM games g"
         with readable(self.path):
-            return int(self._connection.execute(sql, values).fetchone()[0])
+            found = self._connection.execute(f"SELECT {what} WHERE {where}", values)
+            return int(found.fetchone()[0])
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of verified games of each configuration that has any."""
+        sql = (
+            "SELECT config, sum(games) FROM game_counts WHERE status = 'verified'"
+            " GROUP BY config HAVING sum(games) > 0 ORDER BY config"
+        )
+        with readable(self.path):
+            return {row[0]: int(row[1]) for row in self._connection.execute(sql)}
 
     def max_seq(self) -> int:
         """Return the number of the newest game, 0 without any; it rises with every game added."""
@@ -285,29 +252,59 @@ class GameStore:
             row = self._connection.execute("SELECT max(seq) FROM games").fetchone()
         return int(row[0] or 0)
 
+    def ids(
+        self, config: str | None = None, *, after_seq: int = 0, **filters: Unpack[Filters]
+    ) -> Iterator[tuple[int, str]]:
+        """Yield (seq, id) of the verified games that fit, in the order of `seq`."""
+        where, values = Selection(config=config, **filters).where()
+        sql = (
+            f"SELECT g.seq, g.id FROM games g WHERE {where}"  # noqa: S608 - names are ours
+            " AND g.seq > ? ORDER BY g.seq LIMIT ?"
+        )
+        while True:
+            with readable(self.path):
+                found = self._connection.execute(sql, (*values, after_seq, _IDS_PAGE)).fetchall()
+            for seq, identity in found:
+                yield int(seq), identity
+            if len(found) < _IDS_PAGE:
+                return
+            after_seq = found[-1][0]
+
     def game_ids(
         self, run: str | None = None, *, config: str | None = None, purpose: str | None = None
     ) -> set[str]:
         """Return the ids of the verified games, of all or those that fit."""
-        where, values = _conditions(config=config, run=run, purpose=purpose)
-        sql = f"SELECT id FROM games WHERE {where}"  # noqa: S608 - names are ours
-        with readable(self.path):
-            return {row[0] for row in self._connection.execute(sql, values)}
+        return {identity for _, identity in self.ids(config, run=run, purpose=purpose)}
 
     def indices(self, run: str, *, purpose: str | None = None) -> set[int]:
         """Return the indices within a run whose games are here: what a resumed run leaves out."""
-        where, values = _conditions(config=None, run=run, purpose=purpose)
-        sql = f'SELECT "index" FROM games WHERE {where} AND "index" IS NOT NULL'  # noqa: S608
+        where, values = Selection(run=run, purpose=purpose).where()
+        sql = f'SELECT g."index" FROM games g WHERE {where} AND g."index" IS NOT NULL'  # noqa: S608
         with readable(self.path):
             return {row[0] for row in self._connection.execute(sql, values)}
 
     def find(self, prefix: str) -> str:
         """Return the one verified game whose id starts with `prefix`; raises `UsageError`."""
-        sql = "SELECT id FROM games WHERE status = 'verified' AND id >= ? AND id < ? LIMIT 20"
         start = prefix.strip().lower()
+        select = "SELECT id FROM games WHERE status = 'verified' AND"
         with readable(self.path):
-            near = [row[0] for row in self._connection.execute(sql, (start, start + "g"))]
-        return resolve_prefix(prefix, near or self.game_ids(), what="game")
+            execute = self._connection.execute
+            after = f"{select} id >= ? ORDER BY id LIMIT {_NEAR}"
+            before = f"{select} id < ? ORDER BY id DESC LIMIT {_NEAR}"
+            near = [row[0] for sql in (after, before) for row in execute(sql, (start,))]
+        return resolve_prefix(prefix, near, what="game")
+
+    def find_model(self, prefix: str) -> str:
+        """Return the one model that played stored games and whose id starts with `prefix`."""
+        start = prefix.strip().lower()
+        near: list[str] = []
+        sql, after = "SELECT min(model) FROM game_agents WHERE model {} ?", start
+        with readable(self.path):
+            while len(near) < _NEAR and after is not None:
+                text = sql.format(">" if near else ">=")
+                after = self._connection.execute(text, (after,)).fetchone()[0]
+                near += [after] if after is not None else []
+        return resolve_prefix(prefix, near, what="model")
 
     def get(self, identity: str) -> tuple[GameRecord, Analysis | None] | None:
         """Return a verified game and its best analysis, None if it is not here."""
@@ -327,32 +324,31 @@ class GameStore:
         self,
         config: str | None = None,
         *,
-        purpose: str | None = None,
-        run: str | None = None,
         after_seq: int = 0,
         limit: int | None = None,
         split: str | None = None,
         newest_first: bool = False,
+        **filters: Unpack[Filters],
     ) -> Iterator[tuple[int, GameRecord, Analysis | None]]:
         """Yield (seq, game, best analysis) of the verified games that fit, in the order of `seq`.
 
         `split` `train`, `val` or `holdout` reads the view of data.md 1, which leaves out further
         copies of the same play. Of several analyses the one with most simulations counts, then
-        the newest.
+        the newest. Games are read in pages: no more than one is in memory, and writing goes on.
         """
         if split not in (None, *SPLITS):
             raise UsageError(f"unknown split {split!r}; expected one of {', '.join(SPLITS)}")
-        where, values = _conditions(config=config, run=run, purpose=purpose)
+        where, values = Selection(config=config, **filters).where()
         source = VIEWS.get(split or "", "games")
         if split is not None and source == "games":
-            where, values = f"{where} AND split = ?", (*values, split)
+            where, values = f"{where} AND g.split = ?", (*values, split)
         order, low, high = ("DESC" if newest_first else "ASC"), after_seq, _LAST_SEQ
         sql = (
             f"SELECT g.seq, g.record, {_BEST} FROM {source} g"  # noqa: S608 - names are ours
             f" WHERE {where} AND g.seq > ? AND g.seq < ? ORDER BY g.seq {order} LIMIT ?"
         )
         left = _LAST_SEQ if limit is None else limit
-        while left > 0:  # in pages, so that no read transaction stays open while games are used
+        while left > 0:
             with readable(self.path):
                 page = min(left, _PAGE)
                 rows = self._connection.execute(sql, (*values, low, high, page)).fetchall()
@@ -364,37 +360,37 @@ class GameStore:
             low, high = (low, rows[-1][0]) if newest_first else (rows[-1][0], high)
 
     def rows(
-        self,
-        config: str | None = None,
-        *,
-        run: str | None = None,
-        purpose: str | None = None,
-        reason: str | None = None,
-        model: str | None = None,
-        since: float | None = None,
-        limit: int | None = None,
+        self, config: str | None = None, *, limit: int | None = None, **filters: Unpack[Filters]
     ) -> list[dict[str, Any]]:
         """Return what lists of games show, newest first: the columns `ROW`."""
-        where, values = _conditions(config=config, run=run, purpose=purpose)
-        for condition, value in (
-            ("reason = ?", reason),
-            ("ingested_at >= ?", since),
-            ("id IN (SELECT game FROM game_agents WHERE model = ?)", model),
-        ):
-            if value is not None:
-                where, values = f"{where} AND {condition}", (*values, value)
-        names = ", ".join(f'"{name}"' for name in ROW)
-        sql = f"SELECT {names} FROM games WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
+        chosen = Selection(config=config, **filters)
+        where, values = chosen.where(model=False)
+        source, order = "games g", "g.seq"
+        if chosen.since is not None:
+            order = "g.ingested_at DESC, g.seq"
+        if chosen.model is not None:  # the rows of agents are in the order of their games
+            source, order = "game_agents s CROSS JOIN games g ON g.id = s.game", "s.rowid"
+            other = "SELECT 1 FROM game_agents o WHERE o.game = s.game AND o.model = s.model"
+            where = f"s.model = ? AND NOT EXISTS ({other} AND o.seat < s.seat) AND {where}"
+            values = (chosen.model, *values)
+        names = ", ".join(f'g."{name}"' for name in ROW)
+        sql = f"SELECT {names} FROM {source} WHERE {where} ORDER BY {order} DESC LIMIT ?"  # noqa: S608
         with readable(self.path):
             found = self._connection.execute(sql, (*values, -1 if limit is None else limit))
             return [_row(values) for values in found]
 
-    def quarantined(self, limit: int | None = None) -> list[dict[str, Any]]:
+    def quarantined(
+        self, limit: int | None = None, *, reason: str | None = None, since: float | None = None
+    ) -> list[dict[str, Any]]:
         """Return what is in quarantine, newest first: id, reason, ply, detail, source, at."""
         names = ("id", "reason", "ply", "detail", "source", "at")
-        sql = f"SELECT {', '.join(names)} FROM quarantine ORDER BY at DESC, id LIMIT ?"  # noqa: S608
+        sql = (
+            f"SELECT {', '.join(names)} FROM quarantine"  # noqa: S608 - names are ours
+            " WHERE reason = coalesce(?, reason) AND at >= coalesce(?, at)"
+            " ORDER BY at DESC, id LIMIT ?"
+        )
         with readable(self.path):
-            found = self._connection.execute(sql, (-1 if limit is None else limit,))
+            found = self._connection.execute(sql, (reason, since, -1 if limit is None else limit))
             return [dict(zip(names, row, strict=True)) for row in found]
 
     # --- checking again
@@ -403,76 +399,44 @@ class GameStore:
         self,
         config: str | None = None,
         *,
-        run: str | None = None,
-        purpose: str | None = None,
+        engine: Engine = "compiled",
+        sample: float = 1.0,
+        limit: int | None = None,
         on_progress: Callable[[int, int], None] = lambda games, plies: None,
+        **filters: Unpack[Filters],
     ) -> VerifyReport:
         """Replay every game and analysis from its stored bytes; compare the columns with them.
 
-        A writer puts the games that fail into quarantine, a reader only reports them. `on_progress`
-        gets the games and plies so far.
+        `sample` takes a share of the games, `limit` the newest. `on_progress` gets the games and
+        plies so far. Nothing is written: `withdraw` takes what failed.
         """
-        started_s = time.perf_counter()
-        games = plies = seq = 0
-        failures: list[Failure] = []
-        names = ", ".join(f'"{name}"' for name in DERIVED)
-        where, given = _conditions(config=config, run=run, purpose=purpose)
-        sql = (
-            f"SELECT seq, id, record, split, {names} FROM games"  # noqa: S608 - names are ours
-            f" WHERE {where} AND seq > ? ORDER BY seq LIMIT ?"
+        check_share(sample)
+        chosen = Selection(config=config, **filters)
+        recheck = Recheck(
+            connection=self._connection,
+            percents=self._percents(),
+            selection=chosen,
+            after_seq=0 if limit is None else self._seq_before_newest(chosen, limit),
+            share=sample,
         )
-        while True:
-            with readable(self.path):
-                rows = self._connection.execute(sql, (*given, seq, _PAGE)).fetchall()
-                for seq, identity, data, split, *values in rows:  # noqa: B007 - seq goes on
-                    games += 1
-                    try:
-                        plies += self._verify_row(identity, data, split, tuple(values))
-                    except VerificationError as error:
-                        failures.append(_failure(identity, error))
-                        if self._writer:
-                            self._withdraw(error, identity, data)
-            on_progress(games, plies)
-            if len(rows) < _PAGE:
-                break
-        seconds = time.perf_counter() - started_s
-        return VerifyReport(games=games, plies=plies, seconds=seconds, failures=tuple(failures))
+        with readable(self.path), Engines(engine) as engines:
+            return recheck.run(engines, on_progress)
 
-    def _verify_row(self, identity: str, data: bytes, split: str, values: tuple[Any, ...]) -> int:
-        record = from_bytes(data)
-        sql = "SELECT record FROM analyses WHERE game = ?"
-        analyses = [row[0] for row in self._connection.execute(sql, (identity,))]
-        play = verified_play(record)
-        for analysis_data in analyses:
-            verify(record, analysis_from_bytes(analysis_data))
-        check_identity(identity, record.id)
-        computed = {**derived(record, play), "split": self._split(play, record)}
-        for name, found in {**dict(zip(DERIVED, values, strict=True)), "split": split}.items():
-            if found != computed[name]:
-                raise refuse(f"column {name}", found, repr(computed[name]))
-        return len(record.moves)
-
-    def _withdraw(self, error: VerificationError, identity: str, data: bytes) -> None:
-        with transaction(self._connection):
-            self._connection.execute(
-                "UPDATE games SET status = 'quarantined' WHERE id = ?", (identity,)
-            )
-            self._quarantine(error, seal_pair(data, None), "the store itself")
+    def _seq_before_newest(self, chosen: Selection, limit: int) -> int:
+        """Return the sequence number after which the newest games of a selection come."""
+        where, values = chosen.where()
+        sql = (
+            f"SELECT g.seq FROM games g WHERE {where}"  # noqa: S608 - names are ours
+            " ORDER BY g.seq DESC LIMIT 1 OFFSET ?"
+        )
+        with readable(self.path):
+            row = self._connection.execute(sql, (*values, limit)).fetchone()
+        return 0 if row is None else int(row[0])
 
 
 def lock_path(path: Path) -> Path:
     """Return the lock file beside a store."""
     return path.with_name(f".{path.name}.lock")
-
-
-def _conditions(
-    *, config: str | None, run: str | None, purpose: str | None
-) -> tuple[str, tuple[Any, ...]]:
-    wanted = {"config": config, "run": run, "purpose": purpose}
-    given = {name: value for name, value in wanted.items() if value is not None}
-    return " AND ".join(["status = 'verified'", *(f"{n} = ?" for n in given)]), tuple(
-        given.values()
-    )
 
 
 def _row(values: tuple[Any, ...]) -> dict[str, Any]:
@@ -482,15 +446,3 @@ def _row(values: tuple[Any, ...]) -> dict[str, Any]:
 
 def _decoded(data: bytes, analysis: bytes | None) -> tuple[GameRecord, Analysis | None]:
     return from_bytes(data), None if analysis is None else analysis_from_bytes(analysis)
-
-
-def _game_bytes(game: GameRecord | bytes) -> bytes:
-    return game if isinstance(game, bytes) else to_bytes(game)
-
-
-def _analysis_bytes(analysis: Analysis | bytes | None) -> bytes | None:
-    return analysis_to_bytes(analysis) if isinstance(analysis, Analysis) else analysis
-
-
-def _failure(identity: str, error: VerificationError) -> Failure:
-    return Failure(id=identity, reason=error.reason, ply=error.ply, detail=error.detail)

@@ -31,6 +31,11 @@ class Trace:
         """File and line, for messages."""
         return f"{self.file}:{self.line}"
 
+    @property
+    def id(self) -> str:
+        """Name of the file without its endings, and the line: `special_hex8_2p:3`."""
+        return f"{Path(self.file).name.split('.')[0]}:{self.line}"
+
     def field(self, name: str, kind: type | tuple[type, ...]) -> Any:
         """Return a field (dots go into objects); raises `DataError` if missing or of another type."""
         value: Any = self.game

@@ -8,8 +8,9 @@ import numpy as np
 
 from ringrift.records.record import MOVE_LIMIT, VerificationError
 
-_MOST_BYTES = 6
-_SHIFTS = np.arange(_MOST_BYTES, dtype=np.int64) * 7
+MOVE_BYTES = 6
+"""Most bytes of one number."""
+_SHIFTS = np.arange(MOVE_BYTES, dtype=np.int64) * 7
 
 
 def pack_numbers(numbers: Sequence[int]) -> bytes:
@@ -37,7 +38,7 @@ def unpack_numbers(data: bytes, where: str) -> list[int]:
         raise VerificationError("truncated", "the last number is cut off", where=where)
     starts = np.concatenate(([0], ends[:-1] + 1))
     lengths = ends - starts + 1
-    if lengths.max() > _MOST_BYTES:
+    if lengths.max() > MOVE_BYTES:
         raise VerificationError("malformed", "a number of more than 40 bits", where=where)
     place = np.arange(len(digits)) - np.repeat(starts, lengths)
     parts = (digits & 127).astype(np.int64) << (7 * place)

@@ -5,52 +5,57 @@ What is played in a game depends on its plan and its agents alone, not on the ga
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ringrift.agents import streams
 from ringrift.agents.listing import scratch
-from ringrift.agents.protocol import Agent, Batch, Budget, Decision, Rngs
+from ringrift.agents.protocol import Agent, Batch, Budget, Decision, Rngs, budget_list
+from ringrift.agents.protocol import Budgets as AgentBudgets
+from ringrift.agents.swapping import swap_offers, without_swap
 from ringrift.core.errors import UsageError
 from ringrift.core.log import get_logger
-from ringrift.core.versions import installed
-from ringrift.records.record import AgentRef, Analysis, GameMeta, GameRecord, PlyAnalysis, quantize
-from ringrift.records.verify import build_record
+from ringrift.records.record import AgentRef
+from ringrift.rules import BoardSpec, Position
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import board_tables
-from ringrift.selfplay import steps
-from ringrift.selfplay.plans import GamePlan, PlayJob
-
-Played: TypeAlias = tuple[GameRecord, Analysis | None]
+from ringrift.rules.moves import SWAP
+from ringrift.selfplay import invariants, seating, steps
+from ringrift.selfplay.best_moves import BestMoves
+from ringrift.selfplay.budgets import Budgets
+from ringrift.selfplay.ending import record_game
+from ringrift.selfplay.findings import Findings
+from ringrift.selfplay.plans import GamePlan, Played, PlayJob
+from ringrift.selfplay.resigning import Trigger, trigger
 
 log = get_logger(__name__)
 
-_FULL = Budget()
-_SCHEDULE = Rngs(streams.SCHEDULE)
 _AGENT = Rngs()
 
 
 @dataclass(slots=True)
 class _Game:
-    """One game under way."""
+    """One game under way; `randoms` and `tops` are the opening choices still to come."""
 
     plan: GamePlan
-    marks: dict[int, str]
     started: float
-    analysis: list[PlyAnalysis] = field(default_factory=list)
+    trigger: Trigger
+    tops: int
+    randoms: int
+    marks: dict[int, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
     fault: str | None = None
+    resigned: int | None = None
 
 
 class Table:
     """Up to `size` games of one job, moved on together by `step`.
 
-    `agents` are those of `PlayJob.agents`, in that order.
+    `agents` are those of `PlayJob.agents`, in that order, with the job's control in their specs.
     """
 
     def __init__(self, job: PlayJob, agents: Sequence[Agent], size: int) -> None:
@@ -60,15 +65,21 @@ class Table:
             AgentRef(spec=a.spec.text, agent_hash=a.spec.agent_hash, model_id=a.spec.model_id)
             for a in self._agents
         )
+        self._budgets = Budgets(job)
+        self._best = BestMoves(job)
         self._boards = board_tables(job.spec)
+        self._plain = without_swap(job.spec)
         self._games: list[_Game | None] = [None] * size
         self._states = lay.zeros(size, lay.STATE)
+        self._watches = np.zeros(size, invariants.WATCH)
+        self._watches["on"] = job.check_invariants
         self._played = np.zeros((size, job.max_plies), np.int64)
         self._plies = np.zeros(size, np.int32)
+        self._seeds = np.zeros(size, np.int64)
         self._seats = np.zeros((size, job.spec.players), np.int64)
+        self._declined = np.zeros(size, np.bool_)
+        self._ended = np.zeros(size, np.bool_)
         self._buffer = np.zeros(job.spec.max_moves, np.int64)
-        cheap = job.cheap_sims
-        self._cheap = Budget(sims=cheap, kind="cheap") if cheap is not None else _FULL
 
     @property
     def free(self) -> int:
@@ -85,52 +96,84 @@ class Table:
         job = self.job if max_plies is None else replace(self.job, max_plies=max_plies)
         return Table(job, self._agents, len(self._games))
 
+    # --- beginning
+
     def start(self, plan: GamePlan) -> None:
         """Seat a game and play its opening; raises `UsageError` for an opening that is not legal."""
         players = self.job.spec.players
         if len(plan.seats) != players or not all(0 <= a < len(self._agents) for a in plan.seats):
             raise UsageError(f"game {plan.index}: seats {plan.seats} for {players} players")
+        if plan.top_k_choices and not self.job.control.opening_top_k:
+            raise UsageError(f"game {plan.index}: top_k_choices without opening_top_k")
         slot = self._games.index(None)
-        randoms = np.zeros(plan.random_choices, np.int32)
-        fault = steps.open_game(
-            self._states,
-            slot,
-            self._boards,
-            scratch(),
-            self._buffer,
-            self._played,
-            self._plies,
-            np.array(plan.opening, np.int64),
-            plan.random_choices,
-            plan.seed,
-            randoms,
+        game = _Game(
+            plan=plan,
+            started=time.time(),
+            trigger=trigger(self.job.control.resign, plan.seed),
+            tops=plan.top_k_choices,
+            randoms=plan.random_choices,
+            marks=dict.fromkeys(range(len(plan.opening)), "book"),
+            tags=self._budgets.tags(plan),
         )
-        if fault != steps.FINE:
+        self._seats[slot] = plan.seats
+        self._seeds[slot] = plan.seed
+        self._declined[slot] = self._ended[slot] = False
+        fault = self._set_up(slot, plan)
+        self._games[slot] = game
+        if fault != invariants.FINE:
+            self._abort(slot, invariants.FAULTS[fault])
+            return
+        for ply, move in enumerate(plan.opening):
+            self._seat_again(slot, ply, move)
+        self._open(slot)
+
+    def _set_up(self, slot: int, plan: GamePlan) -> int:
+        """Put the position before the first choice on the board; return a fault."""
+        if plan.start is None:
+            steps.start_position(self._states, slot, self._boards)
+        else:
+            self._states[slot] = Position.parse(plan.start, spec=self.job.spec).record()
+        fault = steps.open_game(
+            self._states, slot, self._boards, scratch(), self._buffer, self._played, self._plies,
+            np.array(plan.opening, np.int64), self._watches,
+        )  # fmt: skip
+        if fault == invariants.ILLEGAL:
             raise UsageError(
-                f"game {plan.index}: {steps.FAULTS[fault]} in the opening",
+                f"game {plan.index}: {invariants.FAULTS[fault]} in the opening",
                 where=f"ply {self._plies[slot]}",
             )
-        marks = dict.fromkeys(range(len(plan.opening)), "book")
-        marks |= {ply: "random" for ply in randoms.tolist() if ply >= 0}
-        self._seats[slot] = plan.seats
-        self._games[slot] = _Game(plan, marks, time.time())
+        return int(fault)
+
+    def _open(self, slot: int) -> None:
+        """Play the random choices that are left, up to a swap offer that was not answered."""
+        game = self._at(slot)
+        if not game.randoms:
+            return
+        randoms = np.zeros(game.randoms, np.int32)
+        done = steps.play_randomly(
+            self._states, slot, self._boards, scratch(), self._buffer, self._played, self._plies,
+            game.plan.seed, self._declined[slot], randoms, self._watches,
+        )  # fmt: skip
+        count, fault = divmod(int(done), 8)
+        game.marks |= dict.fromkeys(randoms[:count].tolist(), "random")
+        game.randoms -= count
+        if fault != invariants.FINE:
+            self._abort(slot, invariants.FAULTS[fault])
+
+    # --- going on
 
     def step(self) -> list[Played]:
         """Decide one choice of every game; return the games that ended."""
         done = self._finished()  # a game may end in its opening
+        self._answer_by_lot()
         for agent, slots in self._to_move():
-            decisions = self._decide(self._agents[agent], slots)
-            kept = np.array([d is not None for d in decisions], bool)
-            moves = np.array([d.move for d in decisions if d is not None], np.int64)
-            self._note(slots[kept], [d for d in decisions if d is not None])
-            faults = np.zeros(len(moves), np.int64)
-            steps.advance(
-                self._states, slots[kept], moves, self._boards, scratch(), self._buffer,
-                self._played, self._plies, faults,
-            )  # fmt: skip
-            for slot, fault in zip(slots[kept].tolist(), faults.tolist(), strict=True):
-                if fault != steps.FINE:
-                    self._at(slot).fault = steps.FAULTS[fault]
+            decisions = self._decide(self._agents[agent], slots, self._budgets_of(agent, slots))
+            taken = [
+                (slot, self._taken(slot, agent, decision))
+                for slot, decision in zip(slots.tolist(), decisions, strict=True)
+                if decision is not None
+            ]
+            self._advance([(slot, move) for slot, move in taken if move is not None])
         return done + self._finished()
 
     def _at(self, slot: int) -> _Game:
@@ -141,111 +184,181 @@ class Table:
     def _slots(self) -> NDArray[np.int64]:
         return np.array([i for i, game in enumerate(self._games) if game is not None], np.int64)
 
+    def _running(self) -> NDArray[np.int64]:
+        """Return the games that have not ended."""
+        slots = self._slots()
+        return slots[~self._over(slots)]
+
+    def _over(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which games have ended, by the rules or otherwise, bool[n]."""
+        over = self._states["misc"][slots, lay.PHASE] == lay.OVER
+        return np.asarray(over | (self._plies[slots] >= self.job.max_plies) | self._ended[slots])
+
+    def _abort(self, slot: int, why: str) -> None:
+        self._at(slot).fault = why
+        self._ended[slot] = True
+
+    def _offered(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which games have a swap offer that nobody has declined, bool[n]."""
+        found = swap_offers(self.job.spec, self._states[slots])
+        return np.asarray(found & ~self._declined[slots])
+
+    def _answer_by_lot(self) -> None:
+        """Answer the swap offers that no agent is asked about."""
+        probability = self.job.control.swap_probability
+        if probability is None or not self.job.spec.swap_rule:
+            return
+        slots = self._running()
+        for slot in slots[self._offered(slots)].tolist():
+            accepted = seating.accepts(probability, self._at(slot).plan.seed)
+            self._at(slot).tags.append(seating.drawn_tag(accepted))
+            if accepted:
+                self._advance([(slot, SWAP)])
+            else:
+                self._decline(slot)
+
+    def _decline(self, slot: int) -> None:
+        self._declined[slot] = True
+        self._open(slot)
+
     def _to_move(self) -> list[tuple[int, NDArray[np.int64]]]:
         """Return each agent with the games in which it is to move."""
-        slots = self._slots()
+        slots = self._running()
         seats = self._states["misc"][slots, lay.CUR] - 1
         agents = self._seats[slots, seats]
         return [(a, slots[agents == a]) for a in np.unique(agents).tolist()]
 
-    def _decide(self, agent: Agent, slots: NDArray[np.int64]) -> list[Decision | None]:
-        games = [self._at(i) for i in slots.tolist()]
-        batch = Batch(self.job.spec, self._states[slots], [g.plan.seed for g in games])
-        budgets = [self._budget(i, g) for i, g in zip(slots.tolist(), games, strict=True)]
+    def _budgets_of(self, agent: int, slots: NDArray[np.int64]) -> AgentBudgets:
+        games = [self._at(slot) for slot in slots.tolist()]
+        taus = [game.plan.tau for game in games]
+        if self._budgets.same and taus.count(None) == len(taus):
+            return self._budgets.own
+        return self._budgets.of(
+            agent,
+            self._seeds[slots],
+            self._plies[slots],
+            self._states["misc"][slots, lay.CUR],
+            [game.trigger.reduces for game in games],
+            taus,
+        )
+
+    def _decide(
+        self, agent: Agent, slots: NDArray[np.int64], budget: AgentBudgets
+    ) -> list[Decision | None]:
+        """Ask an agent about a choice of each game; None where that ended the game."""
+        declined = self._declined[slots] & swap_offers(self.job.spec, self._states[slots])
+        if not declined.any():
+            return self._ask(agent, slots, budget, self.job.spec)
+        budgets = budget_list(budget, len(slots))
+        found: list[Decision | None] = [None] * len(slots)
+        for spec, which in ((self.job.spec, ~declined), (self._plain, declined)):
+            places = np.flatnonzero(which).tolist()
+            if places:
+                part = self._ask(agent, slots[which], [budgets[i] for i in places], spec)
+                for i, decision in zip(places, part, strict=True):
+                    found[i] = decision
+        return found
+
+    def _ask(
+        self, agent: Agent, slots: NDArray[np.int64], budget: AgentBudgets, spec: BoardSpec
+    ) -> list[Decision | None]:
+        seeds = self._seeds[slots].tolist()
+        states = self._states[slots]
         try:
-            return list(agent.choose(batch, budgets, _AGENT))
+            return list(agent.choose(Batch(spec, states, seeds), budget, _AGENT))
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever an agent raises ends a game, not the run
             log.warning("an agent failed on a batch", agent=agent.spec.text, error=str(error))
         return [
-            self._decide_alone(
-                agent, game, Batch(self.job.spec, batch.states[k : k + 1], [seed]), budget
+            self._ask_alone(agent, slot, Batch(spec, states[k : k + 1], [seed]), own)
+            for k, (slot, seed, own) in enumerate(
+                zip(slots.tolist(), seeds, budget_list(budget, len(seeds)), strict=True)
             )
-            for k, (game, seed, budget) in enumerate(zip(games, batch.seeds, budgets, strict=True))
         ]
 
-    def _decide_alone(
-        self, agent: Agent, game: _Game, batch: Batch, budget: Budget
-    ) -> Decision | None:
+    def _ask_alone(self, agent: Agent, slot: int, batch: Batch, budget: Budget) -> Decision | None:
         """Decide one position, so that a failure ends its own game alone."""
         try:
             return agent.choose(batch, budget, _AGENT)[0]
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 - recorded as the game's end
-            game.fault = " ".join(f"{type(error).__name__}: {error}".split())
-            log.warning("game aborted", game=game.plan.index, why=game.fault)
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            log.warning("game aborted", game=self._at(slot).plan.index, why=why)
+            self._abort(slot, why)
             return None
 
-    def _budget(self, slot: int, game: _Game) -> Budget:
-        if self.job.full_fraction >= 1:
-            return _FULL
-        ply, seat = int(self._plies[slot]), int(self._states[slot]["misc"][lay.CUR])
-        draw = _SCHEDULE.uniform(game.plan.seed, ply, seat)
-        return _FULL if draw < self.job.full_fraction else self._cheap
+    def _taken(self, slot: int, agent: int, decision: Decision) -> int | None:
+        """Return the move that is played, None if there is none; keep what the search found."""
+        game = self._at(slot)
+        if decision.value is None and not game.tops and not self.job.spec.swap_rule:
+            return decision.move
+        ply = int(self._plies[slot])
+        answer = seating.answer_tag(decision)
+        if answer is not None:
+            game.tags.append(answer)
+            if decision.move == SWAP:
+                return decision.move
+            if game.randoms:
+                self._decline(slot)
+                return None
+        if decision.value is not None and game.trigger.see(ply, decision.value):
+            game.resigned = game.trigger.loser
+            if game.resigned is not None:
+                self._ended[slot] = True
+                return None
+        if self.job.analyse:
+            game.findings.note(agent, ply, decision)
+        if not game.tops:
+            return decision.move
+        game.tops -= 1
+        game.marks[ply] = "random"
+        state = self._states[slot : slot + 1]
+        return self._best.draw(self._agents[agent], decision, state, game.plan.seed, ply)
 
-    def _note(self, slots: NDArray[np.int64], decisions: Sequence[Decision]) -> None:
-        """Keep what the searches found."""
-        if not self.job.analyse:
-            return
-        for slot, d in zip(slots.tolist(), decisions, strict=True):
-            game = self._at(slot)
-            if d.policy is None or d.value is None or len(set(game.plan.seats)) > 1:
-                continue
-            game.analysis.append(
-                PlyAnalysis(
-                    ply=int(self._plies[slot]),
-                    kind=d.kind,
-                    sims=d.sims,
-                    value=d.value if d.raw_value is None else d.raw_value,
-                    root_value=d.value,
-                    policy=quantize(dict(d.policy)),
-                    nodes=d.nodes,
-                    depth=d.depth,
-                )
-            )
+    def _advance(self, chosen: Sequence[tuple[int, int]]) -> None:
+        """Play a move in each of some games, and all plies without a choice after it."""
+        slots = np.array([slot for slot, _ in chosen], np.int64)
+        moves = np.array([move for _, move in chosen], np.int64)
+        before = self._plies[slots]
+        faults = np.zeros(len(moves), np.int64)
+        steps.advance(
+            self._states, slots, moves, self._boards, scratch(), self._buffer, self._played,
+            self._plies, faults, self._watches,
+        )  # fmt: skip
+        for k in np.flatnonzero(faults).tolist():
+            self._abort(int(slots[k]), invariants.FAULTS[int(faults[k])])
+        for k in np.flatnonzero((moves == SWAP) & (faults == invariants.FINE)).tolist():
+            self._seat_again(int(slots[k]), int(before[k]), SWAP)
+            self._open(int(slots[k]))
+
+    def _seat_again(self, slot: int, ply: int, move: int) -> None:
+        """Move the agents with their identity if a move was `SW`."""
+        if move == SWAP:
+            self._at(slot).marks[ply] = "swap"
+            self._seats[slot, :2] = self._seats[slot, 1::-1]
+
+    # --- ending
 
     def _finished(self) -> list[Played]:
         slots = self._slots()
-        over = (self._states["misc"][slots, lay.PHASE] == lay.OVER) | (
-            self._plies[slots] >= self.job.max_plies
-        )
-        return [
-            self._end(slot)
-            for slot, ended in zip(slots.tolist(), over.tolist(), strict=True)
-            if ended or self._at(slot).fault is not None
-        ]
+        return [self._end(slot) for slot in slots[self._over(slots)].tolist()]
 
     def _end(self, slot: int) -> Played:
         game = self._at(slot)
         self._games[slot] = None
-        plan, job = game.plan, self.job
-        record = build_record(
-            job.spec,
-            plan.seed,
-            [self._refs[a] for a in plan.seats],
+        record = record_game(
+            self.job,
+            game.plan,
+            [self._refs[a] for a in game.plan.seats],
             self._played[slot, : self._plies[slot]].tolist(),
-            end=None if game.fault is None else "aborted",
-            reason=None if game.fault is None else game.fault[:200],
             marks=game.marks,
-            max_plies=job.max_plies,
-            meta=GameMeta(
-                purpose=job.purpose,
-                run=job.run,
-                index=plan.index,
-                host=socket.gethostname(),
-                version=installed("ringrift"),
-                device="cpu",
-                started=round(game.started, 3),
-                ms=round((time.time() - game.started) * 1000),
-                tags=job.tags,
-            ),
+            tags=[*game.tags, *game.trigger.tags],
+            started=game.started,
+            fault=game.fault,
+            resigned=game.resigned,
         )
-        if not game.analysis:
-            return record, None
-        agent = self._refs[plan.seats[0]]
-        budget = {"full_fraction": job.full_fraction, "cheap_sims": job.cheap_sims}
-        return record, Analysis(
-            game=record.id, agent=agent.agent_hash, budget=budget, plies=tuple(game.analysis)
+        return record, game.findings.analyses(
+            record, self._refs, self.job.control, game.trigger.soft_from
         )

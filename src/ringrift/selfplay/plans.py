@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ringrift.core.errors import UsageError
 from ringrift.rules.spec import BoardSpec
+from ringrift.selfplay.control import SearchControl, check_tau
+
+if TYPE_CHECKING:
+    from ringrift.records.record import Analysis, GameRecord
+
+Played: TypeAlias = "tuple[GameRecord, tuple[Analysis, ...]]"
+"""A game with the search statistics of each agent that searched, in the order of `PlayJob.agents`."""
 
 Purpose = Literal["selfplay", "match", "soak"]
 
@@ -18,9 +25,9 @@ class PlayJob:
     """What all games of a job share; travels to worker processes.
 
     `agents` are the distinct specs that play; `models` maps what stands after `@` to model files.
-    `explore` is the default of the searches' own noise. A choice is searched in full with
-    probability `full_fraction`, else with `cheap_sims` simulations (selfplay.md 5). `analyse` keeps
-    search statistics, of games whose seats are all played by one agent.
+    `explore` is the default of the searches' own noise. `analyse` keeps search statistics.
+    `check_invariants` looks at the invariants of the rules after every ply: a breach aborts the
+    game with its name as the reason (`steps.FAULTS`).
     """
 
     spec: BoardSpec
@@ -30,41 +37,60 @@ class PlayJob:
     purpose: Purpose = "selfplay"
     run: str | None = None
     explore: bool = True
-    full_fraction: float = 1.0
-    cheap_sims: int | None = None
     analyse: bool = True
     tags: tuple[str, ...] = ()
+    control: SearchControl = field(default_factory=SearchControl)
+    check_invariants: bool = False
 
     def __post_init__(self) -> None:
         if not self.agents:
             raise UsageError("a job without agents")
-        if self.spec.swap_rule:
-            raise UsageError("games with the pie rule cannot be played yet", hint="swap_rule off")
         if self.max_plies < 1:
             raise UsageError(f"max_plies is {self.max_plies}; expected at least 1")
-        if not 0 <= self.full_fraction <= 1:
+        if self.control.resign.mode == "hard" and self.spec.players != 2:
             raise UsageError(
-                f"full_fraction is {self.full_fraction}; expected a number from 0 to 1"
+                f"resign is 'hard' in a game of {self.spec.players} players; expected 2",
+                hint="soft",
             )
-        if self.full_fraction < 1 and (self.cheap_sims is None or self.cheap_sims < 1):
-            raise UsageError(f"cheap_sims is {self.cheap_sims}; expected at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GamePlan:
     """One game: `seats[i]` is the place in `PlayJob.agents` of who sits at seat i + 1.
 
-    `opening` are packed moves played first, then the first `random_choices` choices are random.
+    It begins at `start` (canonical text; None: the start position) with the packed moves `opening`.
+    Of the choices after it the first `random_choices` are random, the next `top_k_choices` drawn
+    among the agent's best (`SearchControl.opening_top_k`). `tau` is the temperature of all choices
+    of this game, before any other. `tags` are added to the job's.
     """
 
     index: int
     seed: int
     seats: tuple[int, ...]
     opening: tuple[int, ...] = ()
+    start: str | None = None
     random_choices: int = 0
+    top_k_choices: int = 0
+    tau: float | None = None
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("random_choices", "top_k_choices"):
+            if getattr(self, name) < 0:
+                raise UsageError(
+                    f"game {self.index}: {name} is {getattr(self, name)}; expected >= 0"
+                )
+        if self.tau is not None:
+            check_tau(f"game {self.index}: tau", self.tau)
 
 
 def game_seed(run_seed: int, config: str, index: int) -> int:
     """Return the seed of game `index` of a run: 63 bits of a hash, so that it fits everywhere."""
     digest = hashlib.sha256(f"{run_seed} {config} {index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def pairs(game: Played) -> list[tuple[GameRecord, Analysis | None]]:
+    """Return a game as stores and journals take it: once with each of its analyses."""
+    record, analyses = game
+    return [(record, analysis) for analysis in analyses] or [(record, None)]

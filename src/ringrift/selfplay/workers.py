@@ -7,8 +7,11 @@ game follows from its plan alone, nothing else changes.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import os
 import re
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +24,12 @@ from typing import TYPE_CHECKING, Any
 from ringrift.core.errors import RingriftError, UsageError
 from ringrift.core.log import get_logger
 from ringrift.core.processes import begin_worker, threads_of_children
-from ringrift.selfplay.plans import GamePlan, PlayJob
+from ringrift.selfplay.plans import GamePlan, Played, PlayJob
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from ringrift.agents.protocol import Agent
-    from ringrift.records.record import Analysis, GameRecord
     from ringrift.selfplay.lockstep import Table
 
 log = get_logger(__name__)
@@ -35,16 +37,34 @@ log = get_logger(__name__)
 MOST_REPLAYS = 3
 POLL_S = 0.1
 END_WAIT_S = 2.0
-AGENTS_KEPT = 8
+AGENTS_KEPT = 16
 WARM_PLIES = 16
+LOOK_AT_MEMORY_S = 1.0
 
 
 class GamesFailed(RingriftError):
-    """Games whose worker died each time they were played."""
+    """Games whose worker died each time they were played; `indices` are theirs."""
+
+    def __init__(self, message: str, indices: Sequence[int]) -> None:
+        super().__init__(message)
+        self.indices = tuple(indices)
 
 
 class WorkerFailed(RingriftError):
     """A worker that reported a defect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hygiene:
+    """How workers keep their memory small.
+
+    Garbage is collected every `gc_games` finished games and every `gc_steps` choices (0: when
+    Python does). A worker above `memory_mb` resident MiB finishes its games and is replaced.
+    """
+
+    gc_games: int = 0
+    gc_steps: int = 0
+    memory_mb: int | None = None
 
 
 # --- the parent's side
@@ -52,11 +72,17 @@ class WorkerFailed(RingriftError):
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """A process, our end of its pipe, and the games it has not returned."""
+    """A process, our end of its pipe, and the games it has not returned.
+
+    `steps` and `seats` are how many steps it has taken and how many games were moved on in them.
+    """
 
     process: Any
     pipe: Connection
     open: dict[int, GamePlan] = field(default_factory=dict)
+    retiring: bool = False
+    steps: int = 0
+    seats: int = 0
 
 
 class WorkerPool:
@@ -65,13 +91,18 @@ class WorkerPool:
     `games` is how many each holds in lock step.
     """
 
-    def __init__(self, workers: int = 1, games: int = 64) -> None:
+    def __init__(self, workers: int = 1, games: int = 64, hygiene: Hygiene | None = None) -> None:
         if workers < 1 or games < 1:
             raise UsageError(f"{workers} workers of {games} games; expected at least 1 of each")
         self._count = workers
         self._size = games
+        self._hygiene = hygiene or Hygiene()
         self._workers: list[_Worker] = []
         self._job = 0
+        self._looked_s = time.monotonic()
+        self._gone = (0, 0)
+        self.replaced = 0
+        self.peak_bytes = 0
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -89,13 +120,20 @@ class WorkerPool:
         """Process ids of the living workers."""
         return [w.process.pid for w in self._workers if w.process.is_alive()]
 
+    @property
+    def fill(self) -> float | None:
+        """Share of the places in lock step that held a game, over all steps so far."""
+        steps = self._gone[0] + sum(w.steps for w in self._workers)
+        seats = self._gone[1] + sum(w.seats for w in self._workers)
+        return seats / (steps * self._size) if steps else None
+
     def play(
         self,
         job: PlayJob,
         plans: Sequence[GamePlan],
         stop: Callable[[], bool] = lambda: False,
         hold: Callable[[], bool] = lambda: False,
-    ) -> Iterator[tuple[GameRecord, Analysis | None]]:
+    ) -> Iterator[Played]:
         """Play games and yield each as it ends, in no order; ends early once `stop` says so.
 
         While `hold` says so no game begins; those under way are played to their end. Games under
@@ -116,6 +154,7 @@ class WorkerPool:
             while left > len(failed):
                 if stop():
                     return
+                self._look_at_memory(job)
                 held = hold()
                 if not held:
                     for worker in self._workers:
@@ -126,7 +165,7 @@ class WorkerPool:
                         self._replace(worker, job)
                     elif worker.open.pop(game[0].meta.index, None) is not None:
                         left -= 1
-                        if not held:
+                        if not held and not worker.retiring:
                             self._hand_out(worker, queue, 1)
                         yield game
         finally:
@@ -135,7 +174,8 @@ class WorkerPool:
             listed = ", ".join(map(str, sorted(failed)[:10]))
             raise GamesFailed(
                 f"{len(failed)} games were played {MOST_REPLAYS + 1} times and each time their worker "
-                f"died: index {listed}"
+                f"died: index {listed}",
+                sorted(failed),
             )
 
     def close(self) -> None:
@@ -186,7 +226,7 @@ class WorkerPool:
         raise WorkerFailed(f"{MOST_REPLAYS} workers died while they compiled")
 
     def _announce(self, worker: _Worker, job: PlayJob) -> None:
-        self._send(worker, ("job", self._job, job, self._size))
+        self._send(worker, ("job", self._job, job, self._size, self._hygiene))
 
     def _receive(self) -> Iterator[tuple[_Worker, Any]]:
         """Yield finished games of this job; None for a worker that died."""
@@ -196,6 +236,7 @@ class WorkerPool:
             if message is None:
                 yield worker, None
             elif message[:2] == ("game", self._job):
+                worker.steps, worker.seats = message[3]
                 yield worker, message[2]
 
     def _read(self, worker: _Worker) -> Any:
@@ -211,7 +252,22 @@ class WorkerPool:
         self._discard(worker)
         raise message[2]
 
+    def _look_at_memory(self, job: PlayJob) -> None:
+        """Note the largest worker; replace those above their share once their games are over."""
+        if time.monotonic() - self._looked_s >= LOOK_AT_MEMORY_S:
+            self._looked_s = time.monotonic()
+            for worker in self._workers:
+                used = _resident_bytes(worker.process.pid)
+                self.peak_bytes = max(self.peak_bytes, used)
+                limit = self._hygiene.memory_mb
+                worker.retiring |= limit is not None and used > limit << 20
+        for worker in [w for w in self._workers if w.retiring and not w.open]:
+            log.info("a worker is replaced", pid=worker.process.pid)
+            self.replaced += 1
+            self._replace(worker, job)
+
     def _discard(self, worker: _Worker) -> None:
+        self._gone = (self._gone[0] + worker.steps, self._gone[1] + worker.seats)
         self._workers.remove(worker)
         worker.pipe.close()
         worker.process.kill()
@@ -229,7 +285,7 @@ class WorkerPool:
 
     def _fill(self, worker: _Worker, queue: deque[GamePlan], left: int) -> None:
         """Give an idle worker its share: as many as it holds, but leave the others theirs."""
-        share = min(self._size, -(-left // self._count))
+        share = 0 if worker.retiring else min(self._size, -(-left // self._count))
         if queue and len(worker.open) < share:
             self._hand_out(worker, queue, share - len(worker.open))
 
@@ -271,6 +327,15 @@ class WorkerPool:
         return _Worker(process, ours)
 
 
+def _resident_bytes(pid: int) -> int:
+    """Return the memory of a process, 0 of one that has ended."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGESIZE")
+
+
 def _exit(worker: _Worker) -> str:
     worker.process.join(END_WAIT_S)
     return f"exit code {worker.process.exitcode}"
@@ -296,6 +361,8 @@ class _Player:
         self._number = 0
         self._plans: deque[GamePlan] = deque()
         self._table: Table | None = None
+        self._hygiene = Hygiene()
+        self._size = self._steps = self._seats = self._games = 0
 
     def run(self) -> None:
         """Serve until the pipe ends."""
@@ -306,8 +373,17 @@ class _Player:
             assert table is not None
             while self._plans and table.free:
                 table.start(self._plans.popleft())
+            self._steps += 1
+            self._seats += self._size - table.free
             for game in table.step():
-                self._pipe.send(("game", self._number, game))
+                self._games += 1
+                self._pipe.send(("game", self._number, game, (self._steps, self._seats)))
+                self._tidy(self._games, self._hygiene.gc_games)
+            self._tidy(self._steps, self._hygiene.gc_steps)
+
+    def _tidy(self, count: int, every: int) -> None:
+        if every and count % every == 0:
+            gc.collect()
 
     @property
     def _idle(self) -> bool:
@@ -318,10 +394,10 @@ class _Player:
         if order == "job":
             from ringrift.selfplay.lockstep import Table
 
-            job, size = message[2:]
+            job, self._size, self._hygiene = message[2:]
             self._number = number
             self._plans.clear()
-            self._table = Table(job, self._shelf.agents(job), size)
+            self._table = Table(job, self._shelf.agents(job), self._size)
         elif number != self._number or self._table is None:
             return
         elif order == "games":
@@ -355,19 +431,32 @@ class AgentShelf:
     """Keeps the last agents made, so that a job with a known model loads nothing."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str, str, bool], Agent] = {}
+        self._made: dict[tuple[str, str, str, bool, float], Agent] = {}
 
     def agents(self, job: PlayJob) -> list[Agent]:
-        """Return the agents of a job; raises what is wrong with a spec or a model."""
-        return [self._agent(job, text) for text in job.agents]
+        """Return the agents of a job, with its search control in their specs.
+
+        Raises what is wrong with a spec or a model.
+        """
+        from ringrift.selfplay.agents_of import played_spec
+
+        return [self._agent(job, str(played_spec(text, job.control))) for text in job.agents]
 
     def _agent(self, job: PlayJob, text: str) -> Agent:
         from ringrift.agents.factory import make_agent
+        from ringrift.selfplay.agents_of import move_scale
 
         file = "\n".join(f"{name}={path}" for name, path in sorted(job.models.items()))
-        key = (job.spec.hash, text, file, job.explore)
+        scale = move_scale(job)
+        key = (job.spec.hash, text, file, job.explore, scale)
         if key not in self._made:
-            agent = make_agent(text, job.spec, lambda name: _load(job, name), explore=job.explore)
+            agent = make_agent(
+                text,
+                job.spec,
+                lambda name: _load(job, name),
+                explore=job.explore,
+                move_scale=scale,
+            )
             self._made[key] = agent
             while len(self._made) > AGENTS_KEPT:
                 del self._made[next(iter(self._made))]

@@ -283,7 +283,8 @@ def _targets(
     rank = shares[seats]
     win = rank[:, :, 0]
     if q_mix > 0:
-        q = np.array([p.root_value for p in plies], np.float32)
+        known = np.array([[bool(p.root_value)] for p in plies])  # imported searches may lack it
+        q = np.array([p.root_value or (0.0,) * n for p in plies], np.float32)
         q = np.take_along_axis(q, seats, 1)
-        win = (1.0 - q_mix) * win + q_mix * (1.0 + q) / 2.0
+        win = np.where(known, (1.0 - q_mix) * win + q_mix * (1.0 + q) / 2.0, win)
     return win, rank

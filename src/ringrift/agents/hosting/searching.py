@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ringrift.agents.protocol import Agent, Batch, Budget, Decision, Rngs
 from ringrift.agents.spec import KINDS, parse_spec
@@ -53,6 +54,7 @@ def searches(
     that size. Kinds that search neither way answer once.
     """
     batch, draws = batch_of([position], seed), rng or Rngs()
+    budget = _bounded(agent, budget)
     clock = Clock(budget.time_ms, keeps_time=_keeps_time(agent))
     for step in steps(agent, budget):
         (decision,) = agent.choose(batch, clock.limited(step), draws)
@@ -118,6 +120,18 @@ class Clock:
 def _keeps_time(agent: Agent) -> bool:
     keys = keys_of(agent)
     return "ms" in keys or "sims" not in keys
+
+
+def _bounded(agent: Agent, budget: Budget) -> Budget:
+    """Return the budget; where it is empty and the spec names time alone, that time."""
+    if any(
+        limit is not None for limit in (budget.sims, budget.nodes, budget.depth, budget.time_ms)
+    ):
+        return budget
+    if not keys_of(agent) >= {"sims", "ms"}:
+        return budget
+    own = parse_spec(agent.spec.text)
+    return budget if own.get("sims") is not None else replace(budget, time_ms=own.number("ms"))
 
 
 def _least(*limits: int | None) -> int | None:

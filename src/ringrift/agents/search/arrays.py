@@ -57,6 +57,7 @@ TREE = np.dtype(
         ("done", np.int32),
         ("depth", np.int32),  # longest path, in choices
         ("error", np.int32),
+        ("quiet", np.bool_),  # no Dirichlet noise at the root
     ],
     align=True,
 )

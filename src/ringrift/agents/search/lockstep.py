@@ -15,8 +15,8 @@ from ringrift.agents.protocol import Budget, Decision, Evaluator, Rngs
 from ringrift.agents.search import walk
 from ringrift.agents.search.answers import harvest
 from ringrift.agents.search.arrays import ERRORS, FORCED_RUN, HOW, PV_LENGTH, Forest
-from ringrift.agents.search.drawing import Temperature, drawn
-from ringrift.agents.search.reusing import KEPT_TREES, KeptTrees
+from ringrift.agents.search.drawing import Temperature, constant, drawn
+from ringrift.agents.search.reusing import KEPT_GAMES, KeptTrees
 from ringrift.agents.spec import ResolvedSpec
 from ringrift.core.errors import DataError, UsageError
 from ringrift.rules import BoardSpec
@@ -88,6 +88,7 @@ class LockstepSearch:
         self._simulate(task, started if timed else None)
         took_ms = (time.perf_counter() - started) * 1000 / n
         if self._kept is not None:
+            self._kept.searched(task.choices.seeds.tolist())
             for i, key in enumerate(self._keys(task.choices)):
                 if key is not None:
                     self._kept.keep(key, task.choices.states[i : i + 1], self.forest, i)
@@ -107,9 +108,9 @@ class LockstepSearch:
         """Name the kept tree of each choice; None for one whose game stands twice in the batch."""
         seats = choices.states["misc"][:, lay.CUR].tolist()
         keys = list(zip(choices.seeds.tolist(), seats, strict=True))
-        if len(keys) > KEPT_TREES:
+        if len(keys) > KEPT_GAMES:
             raise UsageError(
-                f"{self._spec.text}: {len(keys)} games at once; {KEPT_TREES} trees can be kept",
+                f"{self._spec.text}: {len(keys)} games at once; trees of {KEPT_GAMES} can be kept",
                 hint="reuse=off, or smaller batches",
             )
         times = Counter(keys)
@@ -134,6 +135,7 @@ class LockstepSearch:
         f.make_root_room(counts)
         f.trees["sims"][:n] = task.sims
         f.trees["error"][:n] = 0
+        f.trees["quiet"][:n] = [budget.kind == "cheap" for budget in task.budgets]
         fresh = np.flatnonzero(~self._resumed(task)).astype(np.int32)
         if fresh.size:
             moves = c.moves[np.repeat(np.isin(np.arange(n), fresh), counts)]
@@ -206,10 +208,12 @@ class LockstepSearch:
         for g in range(n):
             first, last = bounds[g], bounds[g + 1]
             at, line = best[g], tuple(lines[g, : lengths[g]].tolist())
-            if task.temperature is not None:
+            tau = task.budgets[g].tau
+            temperature = task.temperature if tau is None else constant(tau)
+            if temperature is not None:
                 left = policy[first:last] * (out[first:last] == 0)
                 at = drawn(
-                    task.temperature, left, at, c.states[g], int(c.seeds[g]), task.rng
+                    temperature, left, at, c.states[g], int(c.seeds[g]), task.rng
                 )  # fmt: skip
                 line = line if at == best[g] else (keys[first + at],)
             decisions.append(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,8 @@ from ringrift.rules.hashing import hash_high, hash_low
 from ringrift.rules.jitconf import rule
 from ringrift.rules.layout import PLY
 
-KEPT_TREES = 1024
-"""Trees kept; the one least recently searched goes first."""
+KEPT_GAMES = 1024
+"""Games whose trees are kept at most; the one least recently searched goes first."""
 
 
 @rule
@@ -65,6 +66,21 @@ def find_position(
 
 
 @rule
+def longest_line(nodes, g, n, plies):
+    """Return how many plies the `n` nodes of tree `g` reach beyond its root.
+
+    `plies`: int32[nodes] is work space.
+    """
+    most = 0
+    plies[0] = 0
+    for at in range(1, n):
+        node = nodes[g, at]
+        plies[at] = plies[node.parent] + 1 + node.forced_n
+        most = max(most, plies[at])
+    return most
+
+
+@rule
 def transplant(old_nodes, old_edges, old_forced, top, trees, nodes, edges, forced, g, places):
     """Copy the subtree of node `top` of a kept tree into tree `g`, node 0 its root.
 
@@ -107,20 +123,33 @@ def transplant(old_nodes, old_edges, old_forced, top, trees, nodes, edges, force
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """One tree: `root`: STATE[1], `nodes`: NODE[1, n], `edges`: EDGE[1, e], `forced`: int64[1, f]."""
+    """One tree: `root`: STATE[1], `nodes`: NODE[1, n], `edges`: EDGE[1, e], `forced`: int64[1, f].
+
+    After round `until` its game, if it goes on, is past every position of the tree.
+    """
 
     root: NDArray[Any]
     nodes: NDArray[Any]
     edges: NDArray[Any]
     forced: NDArray[np.int64]
+    until: int
 
 
 class KeptTrees:
-    """The last tree of each (game seed, seat to move), as far back as `KEPT_TREES` decisions go."""
+    """The last tree of each (game seed, seat to move), for as long as it can be of use.
 
-    def __init__(self) -> None:
+    A game that is over is not announced. But games move on together, each by a ply or more in every
+    round of searches; so a tree that reaches `n` plies is dropped after `n` rounds in which its game
+    did not come back to it. For a game that goes on nothing is lost by that, whatever is in the
+    batches. A round ends when a game is searched for the second time.
+    """
+
+    def __init__(self, players: int) -> None:
         self._kept: OrderedDict[tuple[int, int], _Kept] = OrderedDict()
+        self._most = KEPT_GAMES * players
         self._work = lay.zeros(1, lay.STATE)
+        self._round = 0
+        self._searched: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -160,15 +189,28 @@ class KeptTrees:
         )  # fmt: skip
         return True
 
+    def searched(self, seeds: Iterable[int]) -> None:
+        """Take note of the games of a search, and drop the trees that have become useless."""
+        games = set(seeds)
+        if len(self._searched) >= KEPT_GAMES or not games.isdisjoint(self._searched):
+            self._round += 1
+            self._searched.clear()
+            for key in [key for key, kept in self._kept.items() if kept.until < self._round]:
+                del self._kept[key]
+        self._searched |= games
+
     def keep(self, key: tuple[int, int], state: NDArray[Any], forest: Forest, g: int) -> None:
         """Store tree `g` of the forest, whose root is `state`: STATE[1], and drop the oldest."""
         t = forest.trees[g]
+        used = int(t["nodes"])
+        reach = int(longest_line(forest.nodes, g, used, np.zeros(used, np.int32)))
         self._kept[key] = _Kept(
             root=state.copy(),
-            nodes=forest.nodes[g : g + 1, : t["nodes"]].copy(),
+            nodes=forest.nodes[g : g + 1, :used].copy(),
             edges=forest.edges[g : g + 1, : t["edges"]].copy(),
             forced=forest.forced[g : g + 1, : t["forced"]].copy(),
+            until=self._round + reach,
         )
         self._kept.move_to_end(key)
-        while len(self._kept) > KEPT_TREES:
+        while len(self._kept) > self._most:
             self._kept.popitem(last=False)

@@ -116,7 +116,7 @@ def begin(roots, n, trees, nodes, edges, how, noise, seeds, purpose):
         if h.puct == 0:
             x, y = stream(seeds[g], s[PLY], s[CUR], purpose)
             draw_gumbel(noise, g, nodes[g, 0].count, h.scale, x, y)
-        elif h.noise > 0.0:
+        elif h.noise > 0.0 and not t.quiet:
             x, y = stream(seeds[g], s[PLY], s[CUR], purpose | DIRICHLET)
             stir(nodes, edges, g, noise, h.noise, h.alpha, x, y)
 

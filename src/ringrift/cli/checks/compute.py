@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CACHE_PROBE_S = 15.0
-QUICK_READING_S, READING_S = 1.0, 12.0
+QUICK_READING_S, READING_S = 0.4, 12.0
 """How long the files of a compile cache are read; hundreds of them are megabytes of machine code."""
 PLAIN_PERFT_S = 10.0
 COMPILED_PERFT_S = 38.0

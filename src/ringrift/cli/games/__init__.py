@@ -2,9 +2,18 @@
 
 import typer
 
-from ringrift.cli.games import export, listing, show, verify
+from ringrift.cli.games import (
+    diff,
+    export,
+    import_games,
+    listing,
+    merge,
+    show,
+    split_shards,
+    verify,
+)
 
-app = typer.Typer(add_completion=False, help="List, show, verify and export stored games.")
+app = typer.Typer(add_completion=False, help="List, show, verify, export and import stored games.")
 
-for part in (listing, show, verify, export):
+for part in (listing, show, verify, export, import_games, merge, diff, split_shards):
     part.register(app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from ringrift.cli.games.parts import (
     Run,
     Since,
     config_of,
+    model_of,
     open_store,
     purpose_of,
     seconds_of,
@@ -22,9 +23,7 @@ from ringrift.cli.games.parts import (
 )
 from ringrift.cli.invocation import Invocation, current
 from ringrift.cli.output import Column
-
-if TYPE_CHECKING:
-    pass
+from ringrift.core.errors import UsageError
 
 
 def list_games(
@@ -37,7 +36,10 @@ def list_games(
     reason: Reason = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Rows.")] = 50,
     quarantined: Annotated[
-        bool, typer.Option("--quarantined", help="What was refused, and why.")
+        bool,
+        typer.Option(
+            "--quarantined", help="What was refused, and why, by --reason, --since and --limit."
+        ),
     ] = False,
 ) -> None:
     """List stored games, newest first.
@@ -48,9 +50,15 @@ def list_games(
     ringrift games list --quarantined --json
     """
     invocation = current()
+    if quarantined and any((config_key, run, model, purpose)):
+        raise UsageError(
+            "what was refused has no configuration, run, model or purpose",
+            where="--quarantined",
+            hint="--reason, --since or --limit",
+        )
     with open_store(invocation, db) as store:
         if quarantined:
-            rows = store.quarantined(limit)
+            rows = store.quarantined(limit, reason=reason, since=seconds_of(since))
             _show_quarantine(invocation, rows)
             return
         rows = store.rows(
@@ -58,7 +66,7 @@ def list_games(
             run=run,
             purpose=purpose_of(purpose),
             reason=reason,
-            model=model,
+            model=model_of(invocation, store, model),
             since=seconds_of(since),
             limit=limit,
         )

@@ -54,7 +54,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         metavar="ID",
-        help="Model that played.",
+        help="Model that played: an id or its first digits.",
         autocompletion=complete_models,
         rich_help_panel=FILTERS,
     ),
@@ -65,20 +65,37 @@ Since = Annotated[
         "--since",
         metavar="TIME",
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"],
-        help="Stored since then (UTC), as 2026-01-31 or 2026-01-31T12:00:00.",
+        help="Stored, in a file played, since then (UTC), as 2026-01-31 or 2026-01-31T12:00:00.",
         rich_help_panel=FILTERS,
     ),
 ]
+
+
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        min=1,
+        metavar="N",
+        help="Newest games only; of a file the first.",
+        rich_help_panel=FILTERS,
+    ),
+]
+
+
+def store_path(invocation: Invocation, db: Path | None) -> Path:
+    """Return the store of `--db` or of the installation; a missing one is a `UsageError`."""
+    path = db if db is not None else invocation.paths(create=False).games / "games.db"
+    if not path.is_file():
+        raise UsageError(f"no game store {path}", where="--db", hint="--db FILE or --root DIR")
+    return path
 
 
 def open_store(invocation: Invocation, db: Path | None, *, writer: bool = False) -> GameStore:
     """Open the store of `--db` or of the installation; a missing one is a `UsageError`."""
     from ringrift.records import GameStore
 
-    path = db if db is not None else invocation.paths(create=False).games / "games.db"
-    if not path.is_file():
-        raise UsageError(f"no game store {path}", where="--db", hint="--db FILE or --root DIR")
-    return GameStore.open(path, writer=writer)
+    return GameStore.open(store_path(invocation, db), writer=writer)
 
 
 def config_of(key: str | None) -> str | None:
@@ -98,6 +115,14 @@ def purpose_of(name: str | None) -> str | None:
     if name is not None and name not in PURPOSES:
         raise UsageError(f"unknown purpose {name!r}", where="--purpose", hint=", ".join(PURPOSES))
     return name
+
+
+def model_of(invocation: Invocation, store: GameStore, name: str | None) -> str | None:
+    """Return the id of a model that played stored games; raises `UsageError` for none."""
+    if name is None:
+        return None
+    link = (invocation.known_root() or Path.cwd()) / "models" / f"{name}.safetensors"
+    return store.find_model(link.resolve().stem if link.is_file() else name)
 
 
 def seconds_of(since: datetime | None) -> float | None:

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringrift.cli.games.parts import (
-    Db,
-    open_store,
-)
+from ringrift.cli.games.parts import Db, open_store
 from ringrift.cli.invocation import Invocation, current
 from ringrift.cli.output import Column
 from ringrift.core.errors import UsageError
@@ -58,6 +55,7 @@ def show(
     position = replayer.position
     searched = _searched(analysis, position, at)
     if svg is not None:
+        svg.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(svg, position.svg().encode())
     agents = [agent.spec for agent in record.agents]
     result = record.result
@@ -80,6 +78,7 @@ def show(
         "position": str(position),
         "moves": texts,
         "search": searched,
+        "searched_plies": [p.ply for p in analysis.plies] if analysis else [],
         "svg": None if svg is None else str(svg),
     }
     text = "\n".join(
@@ -90,7 +89,7 @@ def show(
             "",
             position.text(),
             "",
-            f"ply {at} of {plies}",
+            f"ply {at} of {plies}, {len(analysis.plies) if analysis else 0} with a search",
             _move_list(texts, at),
         ]
     )
@@ -119,21 +118,30 @@ def _searched(analysis: Analysis | None, position: Any, at: int) -> dict[str, An
     if found is None:
         return None
     best = sorted(found.policy.items(), key=lambda entry: -entry[1])
+    visits = found.visits
     return {
+        "agent": analysis.agent if analysis else "",
         "kind": found.kind,
         "sims": found.sims,
         "value": list(found.value),
         "root_value": list(found.root_value),
         "policy": {position.move_text(move): count / POLICY_TOTAL for move, count in best},
+        "visits": visits and {position.move_text(move): visits.get(move, 0) for move, _ in best},
     }
 
 
 def _search_table(invocation: Invocation, searched: dict[str, Any]) -> RenderableType:
     entries = list(searched["policy"].items())[:10]
+    visits = searched["visits"]
+    columns = [Column("move"), Column("share %", number=True)]
+    rows = [[text, f"{100 * share:.1f}"] for text, share in entries]
+    if visits is not None:
+        columns.append(Column("visits", number=True))
+        rows = [[*row, visits[row[0]]] for row in rows]
     value = ", ".join(f"{v:+.3f}" for v in searched["root_value"])
     return invocation.out.table(
-        [Column("move"), Column("share %", number=True)],
-        [[text, f"{100 * share:.1f}"] for text, share in entries],
+        columns,
+        rows,
         title=f"{searched['kind']} search of {searched['sims']} simulations, value {value}",
     )
 

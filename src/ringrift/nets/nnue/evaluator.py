@@ -80,14 +80,13 @@ class NnueModel:
     spec: BoardSpec
     path: Path
 
-    def evaluator(self, *, prior: Prior | None = None) -> NnueEvaluator:
+    def evaluator(self) -> NnueEvaluator:
         """Return an evaluator of its own buffers; one per thread.
 
-        `prior`: the policy head where there is one, if None; raises `UsageError` for `policy` where
-        there is none.
+        Logits are those of the policy head where there is one, else values right after each move.
         """
-        chosen: Prior = prior or ("policy" if self.shape.policy else "value")
-        return NnueEvaluator(self.net, self.spec, wide=self.wide, prior=chosen)
+        prior: Prior = "policy" if self.shape.policy else "value"
+        return NnueEvaluator(self.net, self.spec, wide=self.wide, prior=prior)
 
     def work(self, *, places: int = 1) -> Work:
         """Allocate work space for `forward.evaluate` and `forward.evaluate_from`."""

@@ -1,0 +1,99 @@
+"""Which command of `ringrift selfplay` takes which options, and its command line made of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from dataclasses import fields
+from typing import Annotated, Any, get_args, get_type_hints
+
+from typer.core import TyperCommand
+
+from ringrift.cli.selfplay.options import POOL_OPTIONS, Options
+
+COMMON = (
+    "board", "players", "config_key", "rule_options", "rings_per_player", "lps_rounds", "swap",
+    "num_games", "max_moves", "seed", "engine_mode", "agent", "seats", "nn_model_id",
+    "nn_pool_size", "nn_pool_dir", "nnue_blend", "weights_file", "mcts_sims",
+    "full_search_fraction", "full_sims", "cheap_sims", "temperature_preset", "temperature",
+    "temperature_scale_board", "resign", "resign_threshold", "resign_plies", "resign_audit",
+    "weight_noise", "noise_scale", "watch_model_updates", "model_reload_interval",
+    "opening_random_moves", "opening_top_k", "opening_book", "fork_fraction",
+    "swap_sides_probability", "output_dir", "record_db", "no_record_db", "lean_db", "log_jsonl",
+    "resume", "dry_run", "workers", "games_per_worker", "device", "gc_interval",
+    "worker_memory_mb", "memory_constrained", "no_wait", "fail_on_anomaly",
+)  # fmt: skip
+"""What sections 2, 4 and 5 of selfplay.md give to every command."""
+RUN = (*COMMON, "difficulty_band", "heuristic_profile", "summary_json", "intra_game_gc_interval")
+SOAK = (
+    *RUN, "soak_profile", "streaming_record", "profile_timing", "square8_pool",
+    "square8_pool_states", "square8_pool_every", "square19_pool", "square19_pool_states",
+    "square19_pool_every", "hex_pool", "hex_pool_states", "hex_pool_every", "resume_from_jsonl",
+    "checkpoint_interval", "gpu", "model_alias_path", "think_time_ms", "emit_events",
+    "include_training_data",
+)  # fmt: skip
+HYBRID = (
+    *COMMON, "p2_engine_mode", "p3_engine_mode", "p4_engine_mode", "fixed_seats", "mix_ratio",
+    "weights_profile", "parity_mode", "benchmark", "no_numba",
+)  # fmt: skip
+GPU = (
+    *COMMON, "weights_profile", "benchmark", "shadow_validation", "shadow_sample_rate",
+    "shadow_threshold", "use_heuristic", "use_policy", "policy_model", "min_game_length",
+    "temperature_mix",
+)  # fmt: skip
+
+
+class PoolCommand(TyperCommand):
+    """Give a pool option that stands without a value its default."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default where no word follows, then parse."""
+        made: list[str] = []
+        for place, word in enumerate(args):
+            made.append(word)
+            following = args[place + 1 : place + 2]
+            if word in POOL_OPTIONS and (not following or following[0].startswith("-")):
+                made.append(POOL_OPTIONS[word])
+        return super().parse_args(ctx, made)
+
+
+def command_of(
+    function: Callable[[Options], None],
+    names: Iterable[str],
+    defaults: Mapping[str, Any],
+    shown: Mapping[str, Any],
+) -> Callable[..., None]:
+    """Return `function` with the named options as parameters.
+
+    `defaults` replace those of the declaration. `shown` are named in the help of options whose value
+    is None where they were not given: the function has to know that.
+    """
+    hints = get_type_hints(Options, include_extras=True)
+    values = {field.name: field.default for field in fields(Options)} | dict(defaults)
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=values[name],
+            annotation=_shown(hints[name], shown[name]) if name in shown else hints[name],
+        )
+        for name in dict.fromkeys(names)
+    ]
+
+    def call(**given: Any) -> None:
+        function(Options(**{**defaults, **given}))
+
+    call.__name__ = function.__name__
+    call.__doc__ = function.__doc__
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # typer reads it
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call
+
+
+def _shown(hint: Any, value: Any) -> Any:
+    """Return an annotation whose help names a default."""
+    kind, option = get_args(hint)
+    option = copy(option)
+    option.help = f"{option.help} [default: {value}]"
+    return Annotated[kind, option]

@@ -1,0 +1,57 @@
+"""The agents that a job's specs and its search control come to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ringrift.agents.kinds import KINDS
+from ringrift.agents.spec import MIX, AgentSpec, Value, parse_spec
+from ringrift.agents.temperature import board_move_scale
+from ringrift.selfplay.control import SearchControl
+from ringrift.selfplay.plans import PlayJob
+
+CAPPED = ("mcts", "gumbel", "descent")
+"""Kinds whose searches are counted in simulations; all others decide every choice alike."""
+
+_EXCLUDED = {"tau": ("temp",), "temp": ("tau",)}
+
+
+def played_spec(text: str, control: SearchControl) -> AgentSpec:
+    """Write into a spec what the control says about its kind; a mix's parts each for itself."""
+    parsed = parse_spec(text)
+    if parsed.kind == MIX:
+        parts = tuple((played_spec(str(part), control), weight) for part, weight in parsed.parts)
+        return replace(parsed, parts=parts)
+    for key, value in _changes(parsed, control).items():
+        parsed = parsed.without(*_EXCLUDED.get(key, ())).with_value(key, value)
+    return parse_spec(str(parsed))
+
+
+def move_scale(job: PlayJob) -> float:
+    """Return how far schedules of temperature are stretched on the job's board."""
+    return board_move_scale(job.spec.board) if job.control.temperature_scale_board else 1.0
+
+
+def sims_of(parsed: AgentSpec) -> int | None:
+    """Return the simulations of an agent's own search; None for one that counts none."""
+    if parsed.kind not in CAPPED or parsed.get("sims") is None:
+        return None
+    return int(parsed.number("sims"))
+
+
+def _changes(parsed: AgentSpec, control: SearchControl) -> dict[str, Value]:
+    keys = KINDS[parsed.kind].keys
+    found: dict[str, Value] = {}
+    if control.full_sims is not None and parsed.kind in CAPPED:
+        found["sims"] = control.full_sims
+    tau = control.temperature_value
+    if parsed.kind == "heuristic":
+        if control.weight_noise > 0:
+            found["noise"] = control.weight_noise
+        if tau is None and control.noise_scale > 0:
+            tau = control.noise_scale
+    if tau is not None and "tau" in keys:
+        found["tau"] = max(tau, keys["tau"].low)
+    if control.temperature is not None and "temp" in keys:
+        found["temp"] = control.temperature
+    return found

@@ -1,0 +1,58 @@
+"""Thirty mutants of the rules, one operator changed in each: (file, text that occurs once, its change)."""
+
+MUTANTS = [
+    (
+        "movement.py",
+        "if dist >= h:\n                out[n] = pack(MOVE",
+        "if dist > h:\n                out[n] = pack(MOVE",
+    ),
+    ("movement.py", "s.cap[t] <= cap:\n            target", "s.cap[t] < cap:\n            target"),
+    (
+        "movement.py",
+        "if dist >= h:\n                    out[n] = pack(kind",
+        "if dist > h:\n                    out[n] = pack(kind",
+    ),
+    ("movement.py", "s.cap[t] <= cap:\n            t =", "s.cap[t] < cap:\n            t ="),
+    ("movement.py", "elif code != EMPTY:", "elif code == EMPTY:"),
+    (
+        "movement.py",
+        "land(s, p, c, to, s.cell[to] != EMPTY)",
+        "land(s, p, c, to, s.cell[to] == EMPTY)",
+    ),
+    ("placement.py", "if avail < 1:", "if avail <= 1:"),
+    ("placement.py", "range(2, most + 1)", "range(2, most - 1)"),
+    ("placement.py", "b.par[RINGS] - s.rings[p]", "b.par[RINGS] + s.rings[p]"),
+    (
+        "placement.py",
+        "s.count[STACK + p] == 0 and s.count[MARKER + p]",
+        "s.count[STACK + p] == 0 or s.count[MARKER + p]",
+    ),
+    ("lines.py", "if k < least:", "if k <= least:"),
+    ("lines.py", "if k == need:", "if k >= need:"),
+    ("lines.py", "range(k - need + 1)", "range(k - need - 1)"),
+    ("territory.py", "if k < active and", "if k <= active and"),
+    ("territory.py", "(colour > 0 or k == 1)", "(colour > 0 or k != 1)"),
+    ("territory.py", "if mine & ~w.comp[r] != 0:", "if mine & ~w.comp[r] == 0:"),
+    ("territory.py", "if b.par[BORDER_FLOOD] == 0:", "if b.par[BORDER_FLOOD] != 0:"),
+    ("territory.py", "find_regions(s, b, w, p, 1) > 0", "find_regions(s, b, w, p, 1) >= 0"),
+    ("turn.py", "if s.misc[ACTED] != 0 or", "if s.misc[ACTED] == 0 or"),
+    (
+        "turn.py",
+        "s.misc[ACTED] == 0 and s.count[STACK + p] > 0",
+        "s.misc[ACTED] == 0 or s.count[STACK + p] > 0",
+    ),
+    ("turn.py", "1 if s.count[STACK + p] > 0 else 0", "1 if s.count[STACK + p] < 0 else 0"),
+    ("turn.py", "if q != p:", "if q == p:"),
+    ("victory.py", "s.elim[q] >= b.par[RING_GOAL]", "s.elim[q] > b.par[RING_GOAL]"),
+    (
+        "victory.py",
+        "own >= b.par[TERRITORY_GOAL] and own",
+        "own >= b.par[TERRITORY_GOAL] or own",
+    ),
+    ("victory.py", "s.misc[LPS_STREAK] < b.par", "s.misc[LPS_STREAK] <= b.par"),
+    ("victory.py", "elif v == best:", "elif v != best:"),
+    ("victory.py", "s.hand[q] == 0 and s.rings[q] == 0", "s.hand[q] == 0 or s.rings[q] == 0"),
+    ("recovery.py", "if k >= b.par[LINE_BASE]:", "if k > b.par[LINE_BASE]:"),
+    ("recovery.py", "if 1 + back + ahead > need:", "if 1 + back + ahead >= need:"),
+    ("cells.py", "if s.height[c] < 2:", "if s.height[c] <= 2:"),
+]

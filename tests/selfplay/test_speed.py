@@ -1,0 +1,106 @@
+"""How fast self-play is, and what it does besides evaluating (selfplay.md 10, agents.md 8)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringrift.agents import evaluation, heuristic
+from ringrift.records.store import GameStore
+from ringrift.selfplay import steps
+from ringrift.selfplay.control import SearchControl
+from ringrift.selfplay.generator import play_games, play_here, selfplay_plans
+from ringrift.selfplay.plans import PlayJob, pairs
+from ringrift.selfplay.workers import WorkerPool
+
+from .jobs import SQUARE8, job
+
+pytestmark = pytest.mark.acceptance
+
+
+@contextmanager
+def timed(monkeypatch: pytest.MonkeyPatch, *places: tuple[Any, str]) -> Iterator[list[float]]:
+    """Add up the thread's time inside some functions."""
+    spent = [0.0]
+
+    def watched(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            started = time.thread_time()
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                spent[0] += time.thread_time() - started
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for owner, name in places:
+            patch.setattr(owner, name, watched(getattr(owner, name)))
+        yield spent
+
+
+def cpu_seconds(j: PlayJob, games: int) -> float:
+    started = time.thread_time()
+    assert len(list(play_here(j, selfplay_plans(j.spec, range(games), 5), games=64))) == games
+    return time.thread_time() - started
+
+
+def nnue_job(folder: Path) -> PlayJob:
+    from ringrift.nets.nnue.file import init_nnue
+
+    path = init_nnue(SQUARE8, folder=folder, seed=1, policy=True)
+    control = SearchControl(full_fraction=0.25, cheap_sims=8)
+    return job("gumbel@net:sims=32", models={"net": str(path)}, control=control)
+
+
+@pytest.mark.timed
+def test_two_workers_play_verify_and_store_25_games_a_second(tmp_path: Path) -> None:
+    j, games = nnue_job(tmp_path), 400
+    with WorkerPool(2, 64) as pool, GameStore.open(tmp_path / "g.db", writer=True) as store:
+        list(play_games(j, range(128), 4, pool=pool))  # all code is compiled
+        started = time.perf_counter()
+        found = [pair for game in play_games(j, range(games), 5, pool=pool) for pair in pairs(game)]
+        report = store.ingest(found)
+        took_s = time.perf_counter() - started
+    assert report.added == games
+    print(f"{games / took_s:.1f} games/s stored, {j.agents[0]}, a quarter of the choices in full")
+    assert games / took_s >= 25
+
+
+def test_a_net_takes_85_percent_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from ringrift.nets.model_file import init_model
+    from ringrift.nets.network import Net
+
+    torch.set_num_threads(1)
+    path = init_model(SQUARE8, size="small", seed=1, folder=tmp_path)
+    control = SearchControl(full_fraction=0.25, cheap_sims=8)
+    j = job("gumbel@net:sims=32", models={"net": str(path)}, control=control, max_plies=60)
+    cpu_seconds(j, 4)
+    with timed(monkeypatch, (Net, "forward")) as inside:
+        total_s = cpu_seconds(j, 64)
+    print(f"inside the net {inside[0] / total_s:.1%} of the time")
+    assert inside[0] >= 0.85 * total_s
+
+
+def test_heuristic_games_are_85_percent_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    j = job("heuristic")
+    cpu_seconds(j, 4)
+    with timed(
+        monkeypatch,
+        (evaluation, "one_ply"),
+        (heuristic, "legal_lists"),
+        (heuristic, "pick_all"),
+        (steps, "advance"),
+    ) as inside:
+        total_s = cpu_seconds(j, 400)
+    print(f"kernels {inside[0] / total_s:.1%}, {400 / total_s:.0f} games/s of one core")
+    assert inside[0] >= 0.85 * total_s
