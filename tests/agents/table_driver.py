@@ -78,8 +78,8 @@ def search_tables(group: Group) -> dict[str, Any]:
     values = np.zeros((n, group.players))
     harvest(
         n, boards, forest.nodes, forest.edges, forest.forced, how, group.noise,
-        np.arange(0, n * a + 1, a, dtype=np.int32), chosen, policy, visits, np.zeros(n * a, np.int8),
-        values, np.zeros((n, PV_LENGTH), np.int64), np.zeros(n, np.int32),
+        np.arange(0, n * a + 1, a, dtype=np.int32), chosen, policy, np.zeros(n), visits,
+        np.zeros(n * a, np.int8), values, np.zeros((n, PV_LENGTH), np.int64), np.zeros(n, np.int32),
     )  # fmt: skip
     return {
         "parents": parents.tolist(),

@@ -78,12 +78,11 @@ RUNS = {
     "scripts docs": ("reference", {0}),
     "scripts man": ("pages", {0}),
     "scripts schema": ("config show", {0}),
+    "selfplay canonical": ("--dry-run", {0}),
     "selfplay gpu": ("--dry-run", {0}),
     "selfplay hybrid": ("--p2-engine-mode random-only --dry-run", {0}),
-    "selfplay run": (
-        "--num-games 2 --engine-mode random-only --max-moves 40 --workers 1 --no-wait",
-        {0},
-    ),
+    "selfplay reanalyze": ("--dry-run", {0}),
+    "selfplay run": ("--engine-mode random-only --dry-run", {0}),
     "selfplay soak": ("--profile ai-healthcheck --dry-run", {0}),
 }
 # Examples that are run as they stand; the others are parsed: they take long, or name games and
@@ -141,6 +140,11 @@ RUN_EXAMPLES = {
     "ringrift scripts man share/man --dry-run --json",
     "ringrift scripts schema",
     "ringrift scripts schema config show",
+    "ringrift selfplay reanalyze --max-games 100 --mcts-sims 200 --dry-run",
+    "ringrift selfplay gpu --num-games 64 --batch-size 16 --temperature-mix weighted --dry-run",
+    "ringrift selfplay hybrid --p2-engine-mode random-only --num-games 10 --dry-run",
+    "ringrift selfplay run --board hex8 --players 3 --agent gumbel:eval=heuristic,sims=16 --dry-run",
+    "ringrift selfplay soak --profile ai-healthcheck --dry-run",
 }
 # Commands that report an invalid settings file as part of their answer, with their code.
 BAD_SETTINGS = {"doctor": 1}

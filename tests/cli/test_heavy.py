@@ -113,7 +113,9 @@ PRODUCING = {
         "selfplay soak --num-games 2",
         "selfplay hybrid --num-games 2",
         "selfplay gpu --num-games 2",
+        "selfplay canonical --num-games 2",
     ],
+    "selfplay/reanalyze.py": ["selfplay reanalyze -i games.jsonl -o searched.jsonl"],
 }
 COMPUTING = {
     "bench/engine.py": ["bench engine --boards square8 --games 2"],

@@ -10,6 +10,9 @@ import pytest
 
 from ringrift.core.paths import Paths
 from ringrift.records import GameStore
+from ringrift.records.sources import read_games
+
+from ..records.tables import tamper
 
 
 @pytest.fixture
@@ -214,3 +217,88 @@ def test_kill_minus_nine_at_ten_instants(play, spawn, root):
     assert code == 0, err
     assert ids(root) == cut
     assert len(cut) == 400
+
+
+@pytest.mark.slow
+def test_canonical_games_pass_and_a_tampered_one_is_named(play, root, tmp_path):
+    line = ("canonical", "--board-type", "square8", "--num-games", "2", "--workers", "1")
+    summary = tmp_path / "s" / "summary.json"
+    code, found, err = play(*line, "--summary", str(summary), "--analysis-dir", str(tmp_path / "a"))
+    assert code == 0, err
+    assert found["canonical_ok"]
+    assert found["db_stats"]["games_total"] == 2
+    fields = json.loads(summary.read_text())
+    assert fields.items() <= found.items()
+    assert fields["canonical_config"]["ok"]
+    assert json.loads((tmp_path / "a" / "square8_2p.json").read_text())["games"] == 2
+    (game, _) = ids(root)
+    store = root / "data" / "games" / "games.db"
+    tamper(store, "UPDATE games SET winner = 3 - winner WHERE id = ?", game)
+    code, found, err = play(*line, "--resume")
+    assert (code, found["ok"], found["canonical_ok"]) == (1, False, False)
+    assert game in json.dumps(found["parity_gate"])
+
+
+def test_canonical_on_hosts_without_a_bus_is_exit_3(ringrift, root):
+    code, _, err = ringrift("selfplay", "canonical", "--hosts", "a,b", "--root", root)
+    assert (code, err.count("\n")) == (3, 1), err
+
+
+@pytest.mark.slow
+def test_games_are_searched_again_into_a_file_and_into_the_store(play, ringrift, root, tmp_path):
+    code, _, err = play("run", *QUICK, "--num-games", "3", "--max-moves", "40")
+    assert code == 0, err
+    code, found, err = play("reanalyze", "--mcts-sims", "4", "--workers", "1")
+    assert (code, found["searched"], found["done"]) == (0, 3, 0), err
+    assert found["agents"] == {"square8_2p": "mcts:sims=4"}
+    assert found["plies"] > 3
+    code, again, err = play("reanalyze", "--mcts-sims", "4", "--workers", "1")
+    assert (code, again["searched"], again["done"]) == (0, 0, 3), err
+    games, searched = tmp_path / "games.jsonl", tmp_path / "mcts_games.jsonl"
+    code, _, err = ringrift("games", "export", "--output", games, "--root", root)
+    assert code == 0, err
+    line = (
+        "reanalyze",
+        "-i",
+        str(games),
+        "-o",
+        str(searched),
+        "--mcts-sims",
+        "5",
+        "--workers",
+        "1",
+    )
+    code, found, err = play(*line)
+    assert (code, found["searched"]) == (0, 3), err
+    assert not (tmp_path / "mcts_games.jsonl.journal").exists()
+    before = searched.read_bytes()
+    code, _, err = play(*line)
+    assert code == 2
+    assert "--append" in err
+    code, found, err = play(*line, "--append")
+    assert (code, found["done"]) == (0, 3), err
+    assert searched.read_bytes() == before
+    code, out, _ = ringrift("games", "verify", searched, "--json")
+    assert (code, json.loads(out)["games"]) == (0, 6)
+
+
+@pytest.mark.slow
+def test_a_killed_reanalysis_goes_on(play, spawn, root, tmp_path):
+    code, _, err = play("run", *QUICK, "--num-games", "40", "--max-moves", "60")
+    assert code == 0, err
+    line = ("reanalyze", "-i", str(root / "data" / "games" / "games.db"), "--mcts-sims", "8",
+            "--workers", "1", "-o", str(tmp_path / "out.jsonl"))  # fmt: skip
+    process = spawn("selfplay", *line, "--root", str(root), "--no-wait")
+    journal = tmp_path / "out.jsonl.journal"
+    deadline = time.monotonic() + 120
+    while not (journal.exists() and journal.stat().st_size > 9) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=60)
+    assert not (tmp_path / "out.jsonl").exists()
+    code, found, err = play(*line)
+    assert code == 0, err
+    assert found["searched"] + found["done"] == 40
+    assert found["done"] >= 8
+    games = [game.id for game, _ in read_games(tmp_path / "out.jsonl")]
+    assert sorted(games) == ids(root)

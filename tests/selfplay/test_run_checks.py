@@ -229,11 +229,11 @@ def test_a_worker_above_its_share_is_replaced(tmp_path: Path) -> None:
 
     made = plan("random")
     outcome = play_run(
-        order(tmp_path, made, games=3000, hygiene=Hygiene(memory_mb=64), games_per_worker=8),
+        order(tmp_path, made, games=1500, hygiene=Hygiene(memory_mb=64), games_per_worker=8),
         guard=Free(),
     )
     assert outcome.summary["workers_replaced"] > 0
-    assert len(stored(tmp_path)) == 3000
+    assert len(stored(tmp_path)) == 1500
 
 
 @pytest.mark.acceptance

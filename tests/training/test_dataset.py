@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ringrift.core.errors import NegativeResult, RefusedError
+from ringrift.core.errors import DataError, NegativeResult, RefusedError
 from ringrift.nets.encoder import GLOBALS, PLANES, STEPS, cell_places, encode_batch, grid
 from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec, Position
 from ringrift.rules.geometry import board_tables
 from ringrift.rules.policy import entries, policy_layout
+from ringrift.selfplay.findings import SOFT_FROM
 from ringrift.training.batches import Feed
 from ringrift.training.dataset import build_samples, rank_shares, window
 from ringrift.training.symmetry import symmetries
@@ -120,6 +121,21 @@ def test_cheap_unchosen_and_unfinished_have_no_weight():
     cut = build_samples([game(SPEC, 4, max_plies=30)], SPEC)
     assert (cut.value_weight == 0).all()
     assert (cut.policy_weight == 1).all()
+
+
+def test_a_decided_game_weighs_a_tenth_from_its_ply_on():
+    record, analysis = game(SPEC, 3, cheap=0.3)
+    whole = build_samples([(record, analysis)], SPEC)
+    at = analysis.plies[20].ply
+    soft = replace(analysis, budget={**analysis.budget, SOFT_FROM: at})
+    samples = build_samples([game(SPEC, 5), (record, soft)], SPEC)
+    first = len(samples) - len(whole)
+    assert (samples.value_weight[:first] == 1).all()
+    share = np.array([1.0] * 20 + [0.1] * (len(whole) - 20), np.float32)
+    assert samples.value_weight[first:] == pytest.approx(share)
+    assert samples.policy_weight[first:] == pytest.approx(share * whole.policy_weight)
+    with pytest.raises(DataError, match="soft_from is 'late'"):
+        build_samples([(record, replace(soft, budget={SOFT_FROM: "late"}))], SPEC)
 
 
 @pytest.mark.parametrize(("board", "players"), [("square8", 2), ("hex8", 2), ("hexagonal", 3)])

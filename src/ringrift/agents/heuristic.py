@@ -59,22 +59,26 @@ def pick_softmax(scores, first, last, tau, a, b):
 
 
 @rule
+def pick(s, scores, first, last, seed, purpose, tau, eps):
+    """Return the index of the move taken in position `s`, whose moves have `scores[first:last]`."""
+    m = s.misc
+    a, b = stream(seed, m[PLY], m[CUR], purpose)
+    if eps > 0.0:
+        c, d = stream(seed, m[PLY], m[CUR], purpose | (EXPLORE << 8))
+        if uniform(c, d, 0) < eps:
+            return first + below(c, d, 1, last - first)
+    if tau > 0.0:
+        return pick_softmax(scores, first, last, tau, a, b)
+    return pick_best(scores, first, last, a, b)
+
+
+@rule
 def pick_all(states, n, seeds, purpose, scores, offsets, taus, eps, out):
     """Write the index of the move of each position to `out`: int64[n]; `taus`: float64[n]."""
     for i in range(n):
-        m = states[i].misc
         first = offsets[i]
         last = offsets[i + 1]
-        a, b = stream(seeds[i], m[PLY], m[CUR], purpose)
-        if eps > 0.0:
-            c, d = stream(seeds[i], m[PLY], m[CUR], purpose | (EXPLORE << 8))
-            if uniform(c, d, 0) < eps:
-                out[i] = first + below(c, d, 1, last - first)
-                continue
-        if taus[i] > 0.0:
-            out[i] = pick_softmax(scores, first, last, taus[i], a, b)
-        else:
-            out[i] = pick_best(scores, first, last, a, b)
+        out[i] = pick(states[i], scores, first, last, seeds[i], purpose, taus[i], eps)
 
 
 @rule

@@ -107,13 +107,16 @@ class Decision:
     """The answer to one position.
 
     `policy` holds (packed move, probability) over all legal moves and sums to 1; `value` has one
-    entry per seat and sums to 0. Both are None where nothing was searched.
+    entry per seat and sums to 0. Both are None where nothing was searched. `prior_kl` is
+    KL(policy || prior) in nats, the prior being the evaluator's without noise; None for a search
+    that has no prior.
     """
 
     move: int
     policy: tuple[tuple[int, float], ...] | None = None
     value: tuple[float, ...] | None = None
     raw_value: tuple[float, ...] | None = None
+    prior_kl: float | None = None
     visits: tuple[tuple[int, int], ...] | None = None
     sims: int = 0
     depth: int = 0
@@ -121,6 +124,11 @@ class Decision:
     time_ms: float = 0.0
     kind: DecisionKind = "full"
     pv: tuple[int, ...] = ()
+
+    @property
+    def visited(self) -> dict[int, int] | None:
+        """The visits of the moves that have any, None for a search that counts none."""
+        return None if self.visits is None else {move: n for move, n in self.visits if n}
 
 
 @runtime_checkable

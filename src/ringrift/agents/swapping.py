@@ -140,5 +140,5 @@ class SwapAware:
 def _answered(decision: Decision, answer: SwapOffer) -> OfferDecision:
     kept = {field.name: getattr(decision, field.name) for field in fields(Decision)}
     if answer.swapped:
-        kept.update(move=SWAP, policy=None, visits=None, pv=(SWAP,))
+        kept.update(move=SWAP, policy=None, prior_kl=None, visits=None, pv=(SWAP,))
     return OfferDecision(**kept, offer=answer)

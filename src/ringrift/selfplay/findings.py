@@ -35,6 +35,8 @@ class _Found:
     root_value: tuple[float, ...]
     moves: NDArray[np.int64]
     shares: NDArray[np.float64]
+    prior_kl: float | None
+    visits: dict[int, int] | None
     nodes: int
     depth: int
 
@@ -63,6 +65,8 @@ class Findings:
                 d.value,
                 np.array(moves, np.int64),
                 np.array(shares, np.float64),
+                d.prior_kl,
+                d.visited,
                 d.nodes,
                 d.depth,
             )
@@ -112,6 +116,8 @@ def _rounded(found: Sequence[_Found]) -> tuple[PlyAnalysis, ...]:
                 for move, count in zip(keys[first:last], counts[first:last], strict=True)
                 if count
             },
+            visits=f.visits,
+            prior_kl=f.prior_kl,
             nodes=f.nodes,
             depth=f.depth,
         )

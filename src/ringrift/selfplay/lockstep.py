@@ -23,7 +23,7 @@ from ringrift.rules import BoardSpec, Position
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import board_tables
 from ringrift.rules.moves import SWAP
-from ringrift.selfplay import invariants, seating, steps
+from ringrift.selfplay import invariants, seating, steps, stretches
 from ringrift.selfplay.best_moves import BestMoves
 from ringrift.selfplay.budgets import Budgets
 from ringrift.selfplay.ending import record_game
@@ -80,6 +80,8 @@ class Table:
         self._declined = np.zeros(size, np.bool_)
         self._ended = np.zeros(size, np.bool_)
         self._buffer = np.zeros(job.spec.max_moves, np.int64)
+        self._scores = np.zeros(job.spec.max_moves)
+        self._work = lay.zeros(1, lay.STATE)
 
     @property
     def free(self) -> int:
@@ -163,10 +165,13 @@ class Table:
     # --- going on
 
     def step(self) -> list[Played]:
-        """Decide one choice of every game; return the games that ended."""
+        """Decide one choice of every game, several of the heuristic; return the games that ended."""
         done = self._finished()  # a game may end in its opening
         self._answer_by_lot()
-        for agent, slots in self._to_move():
+        for agent, moving in self._to_move():
+            slots = self._play_on(agent, moving)
+            if not slots.size:
+                continue
             decisions = self._decide(self._agents[agent], slots, self._budgets_of(agent, slots))
             taken = [
                 (slot, self._taken(slot, agent, decision))
@@ -317,6 +322,30 @@ class Table:
         state = self._states[slot : slot + 1]
         return self._best.draw(self._agents[agent], decision, state, game.plan.seed, ply)
 
+    def _play_on(self, agent: int, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Play stretches of games in compiled code; return those whose choice is still to be made."""
+        player = self._agents[agent]
+        if not stretches.goes_on(player) or self.job.spec.swap_rule:
+            return slots
+        games = [self._at(slot) for slot in slots.tolist()]
+        drawn = np.array([game.tops > 0 for game in games], np.bool_)
+        going = slots[~drawn]
+        own = [self._budgets.tau(agent, game.plan.tau) for game in games if not game.tops]
+        taus = np.array([player.tau if tau is None else tau for tau in own], np.float64)
+        faults = np.zeros(len(going), np.int64)
+        stretches.play_on(
+            self._states, going, self._seats, agent, self._boards, scratch(), self._work,
+            self._buffer, self._scores, self._played, self._plies, self._seeds, taus, player.eps,
+            player.noise, player.weights, player.gain, stretches.MOST_SCORED // len(slots), faults,
+            self._watches,
+        )  # fmt: skip
+        self._abort_faulty(going, faults)
+        return slots[drawn]
+
+    def _abort_faulty(self, slots: NDArray[np.int64], faults: NDArray[np.int64]) -> None:
+        for k in np.flatnonzero(faults).tolist():
+            self._abort(int(slots[k]), invariants.FAULTS[int(faults[k])])
+
     def _advance(self, chosen: Sequence[tuple[int, int]]) -> None:
         """Play a move in each of some games, and all plies without a choice after it."""
         slots = np.array([slot for slot, _ in chosen], np.int64)
@@ -327,8 +356,7 @@ class Table:
             self._states, slots, moves, self._boards, scratch(), self._buffer, self._played,
             self._plies, faults, self._watches,
         )  # fmt: skip
-        for k in np.flatnonzero(faults).tolist():
-            self._abort(int(slots[k]), invariants.FAULTS[int(faults[k])])
+        self._abort_faulty(slots, faults)
         for k in np.flatnonzero((moves == SWAP) & (faults == invariants.FINE)).tolist():
             self._seat_again(int(slots[k]), int(before[k]), SWAP)
             self._open(int(slots[k]))

@@ -197,7 +197,8 @@ def _ply(ply: int, decision: Decision, job: ReanalyzeJob) -> PlyAnalysis:
         value=raw,
         root_value=decision.value,
         policy=quantize(dict(decision.policy)),
-        visits=None if decision.visits is None else dict(decision.visits),
+        visits=decision.visited,
+        prior_kl=decision.prior_kl,
         nodes=decision.nodes,
         depth=decision.depth,
     )

@@ -74,7 +74,8 @@ class Hygiene:
 class _Worker:
     """A process, our end of its pipe, and the games it has not returned.
 
-    `steps` and `seats` are how many steps it has taken and how many games were moved on in them.
+    `steps` and `seats` are how many steps it has taken and how many games were moved on in them,
+    `returned` how many games it has finished: one that has finished none is not replaced.
     """
 
     process: Any
@@ -83,6 +84,7 @@ class _Worker:
     retiring: bool = False
     steps: int = 0
     seats: int = 0
+    returned: int = 0
 
 
 class WorkerPool:
@@ -237,6 +239,7 @@ class WorkerPool:
                 yield worker, None
             elif message[:2] == ("game", self._job):
                 worker.steps, worker.seats = message[3]
+                worker.returned += 1
                 yield worker, message[2]
 
     def _read(self, worker: _Worker) -> Any:
@@ -260,7 +263,8 @@ class WorkerPool:
                 used = _resident_bytes(worker.process.pid)
                 self.peak_bytes = max(self.peak_bytes, used)
                 limit = self._hygiene.memory_mb
-                worker.retiring |= limit is not None and used > limit << 20
+                above = limit is not None and used > limit << 20
+                worker.retiring |= above and worker.returned > 0
         for worker in [w for w in self._workers if w.retiring and not w.open]:
             log.info("a worker is replaced", pid=worker.process.pid)
             self.replaced += 1

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ringrift.core.errors import NegativeResult, RefusedError
+from ringrift.core.errors import DataError, NegativeResult, RefusedError
 from ringrift.nets.encoder import ENCODER, GLOBALS, PLANES, cell_places, grid
 from ringrift.rules import Position
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import board_tables
 from ringrift.rules.policy import policy_layout
+from ringrift.selfplay.findings import SOFT_FROM, SOFT_WEIGHT
 from ringrift.training.replay import count_legal, fill_samples
 from ringrift.training.symmetry import symmetries
 
@@ -205,8 +206,10 @@ class _Builder:
                     f"the policy of ply {bad} names a move that is not legal", where=record.id
                 )
             here = slice(at, at + count)
-            policy_weight[here] = _policy_weights(record, analysis.plies)
-            value_weight[here] = float(record.result.end in FINISHED and bool(record.result.ranks))
+            decided = _decided_weights(analysis, where=record.id)
+            policy_weight[here] = decided * _policy_weights(record, analysis.plies)
+            finished = record.result.end in FINISHED and bool(record.result.ranks)
+            value_weight[here] = decided * finished
             if record.result.ranks:
                 win[here], rank[here] = _targets(
                     record.result.ranks, analysis.plies, movers[here], q_mix if n == 2 else 0.0
@@ -261,6 +264,17 @@ def _policy_weights(record: GameRecord, plies: Sequence[PlyAnalysis]) -> list[fl
         float(p.kind != "cheap" and record.marks.get(p.ply) not in UNCHOSEN and bool(p.policy))
         for p in plies
     ]
+
+
+def _decided_weights(analysis: Analysis, *, where: str) -> NDArray[np.float32]:
+    """Give 1 to each ply, less from where the game counted as decided (selfplay.md 5)."""
+    plies = np.array([p.ply for p in analysis.plies], np.int64)
+    soft_from = analysis.budget.get(SOFT_FROM)
+    if soft_from is None:
+        return np.ones(len(plies), np.float32)
+    if not isinstance(soft_from, int):
+        raise DataError(f"budget.{SOFT_FROM} is {soft_from!r}; expected a ply", where=where)
+    return np.where(plies >= soft_from, SOFT_WEIGHT, 1.0).astype(np.float32)
 
 
 def rank_shares(ranks: Sequence[int]) -> NDArray[np.float32]:

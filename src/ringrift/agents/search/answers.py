@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ringrift.agents.search.gumbel_rules import improved_policy, survivor
 from ringrift.agents.search.proving import read_result
 from ringrift.agents.search.puct_rules import most_visited, visit_policy
@@ -37,15 +39,31 @@ def principal_line(nodes, edges, forced, g, e, line):
 
 
 @rule
+def prior_divergence(nodes, edges, g, policy, base):
+    """Return KL(policy || prior) of the root in nats; the prior has no noise.
+
+    `policy[base:]` holds the shares of the root's moves.
+    """
+    root = nodes[g, 0]
+    nats = 0.0
+    for j in range(root.count):
+        share = policy[base + j]
+        if share > 0.0:
+            nats += share * (math.log(share) - edges[g, root.first + j].logit)
+    return max(0.0, nats)  # equal distributions may round below it
+
+
+@rule
 def harvest(
-    n, boards, nodes, edges, forced, how, noise, offsets, chosen, policy, visits, out, values,
-    lines, lengths,
+    n, boards, nodes, edges, forced, how, noise, offsets, chosen, policy, prior_kl, visits, out,
+    values, lines, lengths,
 ):  # fmt: skip
     """Read the answers: the move, the policy and the root's value.
 
     `chosen`: int64[n] place of the move in the root's list; `policy`: float64[t], `visits`: int32[t]
-    and `out`: int8[t], moves ruled out by a proof, over all root moves; `values`: float64[n, P], the
-    proven result where every seat's is, else the mean; `lines`: int64[n, 16], `lengths`: int32[n].
+    and `out`: int8[t], moves ruled out by a proof, over all root moves; `prior_kl`: float64[n], nats;
+    `values`: float64[n, P], the proven result where every seat's is, else the mean; `lines`:
+    int64[n, 16], `lengths`: int32[n].
     """
     players = boards[0].par[PLAYERS]
     h = how[0]
@@ -62,6 +80,7 @@ def harvest(
             e = survivor(nodes, edges, g, h.c_visit, h.c_scale, noise)
             improved_policy(nodes, edges, g, h.c_visit, h.c_scale, policy, base)
         chosen[g] = e - root.first
+        prior_kl[g] = prior_divergence(nodes, edges, g, policy, base)
         if root.closed != 0:
             read_result(root, players, values[g])
         else:

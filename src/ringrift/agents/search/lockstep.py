@@ -192,18 +192,18 @@ class LockstepSearch:
         f, c = self.forest, task.choices
         n, t = len(c), len(c.moves)
         chosen, policy, visits = np.zeros(n, np.int64), np.zeros(t), np.zeros(t, np.int32)
-        out, lengths = np.zeros(t, np.int8), np.zeros(n, np.int32)
+        out, lengths, prior_kl = np.zeros(t, np.int8), np.zeros(n, np.int32), np.zeros(n)
         values = np.zeros((n, self._board.players))
         lines = np.zeros((n, PV_LENGTH), np.int64)
         harvest(
             n, self._boards, f.nodes, f.edges, f.forced, self._how, f.noise, c.offsets, chosen,
-            policy, visits, out, values, lines, lengths,
+            policy, prior_kl, visits, out, values, lines, lengths,
         )  # fmt: skip
         raw = f.nodes["raw"][:n, 0, : self._board.players].tolist()
         values_, bounds, best = values.tolist(), c.offsets.tolist(), chosen.tolist()
         keys, shares, counts = c.moves.tolist(), policy.tolist(), visits.tolist()
         used, depth = f.trees["nodes"].tolist(), f.trees["depth"].tolist()
-        done = f.trees["done"].tolist()
+        done, nats = f.trees["done"].tolist(), prior_kl.tolist()
         decisions = []
         for g in range(n):
             first, last = bounds[g], bounds[g + 1]
@@ -222,6 +222,7 @@ class LockstepSearch:
                     policy=tuple(zip(keys[first:last], shares[first:last], strict=True)),
                     value=tuple(values_[g]),
                     raw_value=tuple(raw[g]),
+                    prior_kl=nats[g],
                     visits=tuple(zip(keys[first:last], counts[first:last], strict=True)),
                     sims=done[g],
                     depth=depth[g],

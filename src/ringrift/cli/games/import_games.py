@@ -89,9 +89,9 @@ def import_games(
 ) -> None:
     """Import games of other programs into the game store.
 
-    They come as replay databases, JSON lines or recorded traces. Every game is replayed; moves recorded in part are solved where one legal sequence fits. Reads
-    FILE, never while another program has it open; writes verified games to the store, rejected
-    ones to its quarantine.
+    They come as replay databases, JSON lines or recorded traces. Every game is replayed; moves
+    recorded in part are solved where one legal sequence fits. Reads FILE, never while another
+    program has it open; writes verified games to the store, rejected ones to its quarantine.
 
     Exit code 1 when no game was imported, or with --strict when one was rejected; 6 for a file of
     no known format.

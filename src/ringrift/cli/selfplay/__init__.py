@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ringrift.cli.selfplay import command_lines, presets
+from ringrift.cli.selfplay import command_lines, presets, reanalyze
 
 if TYPE_CHECKING:
     from ringrift.cli.selfplay.options import Options
@@ -87,12 +87,35 @@ def gpu(given: Options) -> None:
     perform(presets.GPU, given)
 
 
+def canonical(given: Options) -> None:
+    """Play games and check them and the rules in every way there is.
+
+    Reads models of the data root; writes a run folder and verified games into the game store. Then
+    every stored game of the configuration is replayed on both engines, the packaged recorded games
+    of the board too, the history of each turn must be complete, hand-made positions must play as
+    written, and no active player may be without a move.
+
+    Exit code 1 when a check failed or a limit cut it, 3 when --hosts finds no job bus.
+
+    Examples: ringrift selfplay canonical --board-type square8 --num-games 50 |
+    ringrift selfplay canonical --board-type hex8 --num-players 3 --summary summary.json
+
+    was: generate_canonical_selfplay.py
+    """
+    from ringrift.cli.selfplay.canonical import perform
+
+    perform(presets.CANONICAL, given)
+
+
 for function, names, preset in (
     (run, command_lines.RUN, presets.RUN),
     (soak, command_lines.SOAK, presets.SOAK),
     (hybrid, command_lines.HYBRID, presets.HYBRID),
     (gpu, command_lines.GPU, presets.GPU),
+    (canonical, command_lines.CANONICAL, presets.CANONICAL),
 ):
     app.command(function.__name__, cls=command_lines.PoolCommand)(
         command_lines.command_of(function, names, preset.options, preset.shown)
     )
+
+reanalyze.register(app)

@@ -42,6 +42,11 @@ GPU = (
     "shadow_threshold", "use_heuristic", "use_policy", "policy_model", "min_game_length",
     "temperature_mix",
 )  # fmt: skip
+CANONICAL = (
+    *COMMON, "difficulty_band", "summary", "analysis_dir", "skip_analyses",
+    "parity_limit_games_per_db", "parity_timeout_seconds", "hosts",
+    "distributed_job_timeout_seconds", "distributed_fetch_timeout_seconds", "reset_db",
+)  # fmt: skip
 
 
 class PoolCommand(TyperCommand):

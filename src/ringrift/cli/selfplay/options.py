@@ -13,6 +13,7 @@ import typer
 
 from ringrift.cli.completion import complete_models
 from ringrift.cli.heavy import NoWait
+from ringrift.cli.selfplay.canonical_options import CanonicalOptions
 from ringrift.cli.shared_options import Board, ConfigKey, DryRun, Players
 
 GAME, MODE, SEARCH, OPENING = "Game", "Agents", "Search", "Openings"
@@ -31,7 +32,7 @@ def _flag(*names: str, panel: str, help: str) -> Any:  # noqa: A002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(CanonicalOptions):
     """The values of one call."""
 
     # --- the game
@@ -316,6 +317,7 @@ class Options:
         _opt(
             "--record-db",
             "--output-db",
+            "--db",
             panel=OUTPUT,
             metavar="FILE",
             help="Game store [default: data/games/games.db].",

@@ -49,6 +49,12 @@ SOAK = Preset(
     lines_always=True,
     options={"gc_interval": 5, "opening_random_moves": "4", "swap_sides_probability": 0.5},
 )
+CANONICAL = Preset(
+    name="canonical",
+    games=32,
+    mode="mixed",
+    options={"difficulty_band": "light", "opening_random_moves": "4"},
+)
 HYBRID = Preset(name="hybrid", games=100, mode="heuristic-only", ladder=False, rotate=True)
 GPU = Preset(
     name="gpu",

@@ -110,6 +110,8 @@ def reanalyze(
     invocation = current()
     if files and output is None:
         raise UsageError("files are given but no --output", hint="--output FILE")
+    if not dry_run:
+        ready_for(invocation, wait=not no_wait)
     store = invocation.paths(create=False).games / "games.db"
     if not files and not store.is_file():
         raise UsageError(f"no game store {store}", where="--input", hint="--input FILE")
@@ -120,7 +122,6 @@ def reanalyze(
         count = sum(chosen.prepare(game) for game, _ in games)
         _finish(invocation, chosen, Counts(games=count), output, dry_run=True)
         return
-    ready_for(invocation, wait=not no_wait)
     with cooperative_stop() as stop, _place(output, store, append=append) as place:
         counts = _search(invocation, games, chosen, place, workers or thread_budget(), stop)
         if not stop.requested:

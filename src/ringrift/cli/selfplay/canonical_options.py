@@ -1,0 +1,75 @@
+"""The options that `ringrift selfplay canonical` alone has (`selfplay.md` 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+OUTPUT, MACHINE, CHECKS = "Output", "Limits", "Checks"
+
+
+def _opt(name: str, *, panel: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's own word
+    return typer.Option(name, help=help, rich_help_panel=panel, **more)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanonicalOptions:
+    """Which checks are cut, where the results go, and who plays."""
+
+    summary: Annotated[
+        Path | None, _opt("--summary", panel=OUTPUT, metavar="FILE", help="Write the summary here.")
+    ] = None
+    analysis_dir: Annotated[
+        Path | None,
+        _opt("--analysis-dir", panel=OUTPUT, metavar="DIR", help="Write the games' figures here."),
+    ] = None
+    skip_analyses: Annotated[
+        bool, _opt("--skip-analyses", panel=OUTPUT, help="Write no figures of the games.")
+    ] = False
+    parity_limit_games_per_db: Annotated[
+        int,
+        _opt(
+            "--parity-limit-games-per-db",
+            panel=CHECKS,
+            min=0,
+            help="Recorded games of each file; 0 is all, fewer is not ok.",
+        ),
+    ] = 0
+    parity_timeout_seconds: Annotated[
+        float,
+        _opt(
+            "--parity-timeout-seconds",
+            panel=CHECKS,
+            min=0,
+            help="Time for verification and parity; 0 is no limit, running out is not ok.",
+        ),
+    ] = 0.0
+    hosts: Annotated[
+        str | None,
+        _opt("--hosts", panel=MACHINE, metavar="HOST,HOST", help="Play on these cluster hosts."),
+    ] = None
+    distributed_job_timeout_seconds: Annotated[
+        float,
+        _opt(
+            "--distributed-job-timeout-seconds",
+            panel=MACHINE,
+            min=0,
+            help="Time for the games of --hosts; 0 is no limit.",
+        ),
+    ] = 0.0
+    distributed_fetch_timeout_seconds: Annotated[
+        float,
+        _opt(
+            "--distributed-fetch-timeout-seconds",
+            panel=MACHINE,
+            min=0,
+            help="Time to fetch the games of --hosts; 0 is no limit.",
+        ),
+    ] = 0.0
+    reset_db: Annotated[
+        bool,
+        _opt("--reset-db", panel=OUTPUT, help="Put the store aside first, the time in its name."),
+    ] = False
