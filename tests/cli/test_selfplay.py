@@ -67,6 +67,7 @@ def test_a_dry_run_names_agents_seeds_and_needs_and_writes_nothing(ringrift, roo
     ("words", "said"),
     [
         (["gpu", "--device", "cuda"], "no device cuda"),
+        (["hybrid", "--no-numba"], "--parity-mode strict"),
         (["run", "--device", "tpu"], "unknown device 'tpu'"),
         (["run", "--engine-mode", "bogus"], "unknown engine mode 'bogus'"),
         (["hybrid", "--engine-mode", "gumbel-mcts"], "--nn-model-id none"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ringrift.core.errors import BusyError, RingriftError
+from ringrift.core.errors import BusyError, RingriftError, SettingsError
 from ringrift.core.limits import State
 from ringrift.records import Journal, build_record
 from ringrift.rules import Position
@@ -70,6 +70,28 @@ def test_a_breach_fails_the_run_and_leaves_a_reproducer(tmp_path: Path) -> None:
 
     replayed = read_replayable(file, None)
     assert (len(replayed.moves), replayed.fault) == (40, None)
+
+
+def test_a_player_without_a_move_ends_a_strict_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan("random")
+    monkeypatch.setenv("RINGRIFT_STRICT_NO_MOVE_INVARIANT", "1")
+    for number, reason in enumerate(["INV-ACTIVE-NO-MOVES", "INV-HASH"]):
+        asked = order(tmp_path / str(number), made, games=1, resume=True)
+        with Journal(asked.places.journal) as journal:
+            journal.append(game(made, 0, reason))
+        outcome = play_run(asked, guard=Free())
+        if number == 0:
+            assert outcome.failed is not None
+            assert "INV-ACTIVE-NO-MOVES" in outcome.failed
+        else:
+            assert outcome.failed is None
+    monkeypatch.setenv("RINGRIFT_STRICT_NO_MOVE_INVARIANT", "0")
+    assert not order(tmp_path / "0", made).strict_no_moves
+    monkeypatch.setenv("RINGRIFT_STRICT_NO_MOVE_INVARIANT", "perhaps")
+    with pytest.raises(SettingsError, match="perhaps"):
+        order(tmp_path / "0", made)
 
 
 def test_only_invariants_are_breaches() -> None:

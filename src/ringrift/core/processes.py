@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 WORKER_NICE = 5
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -48,7 +48,20 @@ def threads_of_children(count: int) -> Iterator[None]:
 
     Their threads wait asleep: spinning ones take the cores from whoever else works here.
     """
-    wanted = {**dict.fromkeys(_THREAD_COUNTS, str(count)), "OMP_WAIT_POLICY": "PASSIVE"}
+    counts = dict.fromkeys(_THREAD_COUNTS, str(count))
+    with _environment_of_children({**counts, "OMP_WAIT_POLICY": "PASSIVE"}):
+        yield
+
+
+@contextmanager
+def plain_children() -> Iterator[None]:
+    """Let a child started in the block run the rules as plain Python."""
+    with _environment_of_children({"NUMBA_DISABLE_JIT": "1"}):
+        yield
+
+
+@contextmanager
+def _environment_of_children(wanted: Mapping[str, str]) -> Iterator[None]:
     former = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Literal
 
+from ringrift.core.processes import begin_worker, plain_children
 from ringrift.records.analysis_bytes import analysis_from_bytes, analysis_to_bytes
 from ringrift.records.game_bytes import from_bytes, to_bytes
 from ringrift.records.record import Analysis, GameRecord, VerificationError
@@ -22,7 +22,6 @@ from ringrift.rules.jitconf import COMPILED
 Engine = Literal["compiled", "plain", "both"]
 Copy = tuple[GameRecord, Sequence[Analysis]]
 
-_PLAIN = "NUMBA_DISABLE_JIT"
 _PIECE = 4
 
 
@@ -44,7 +43,9 @@ class Engines:
 
     def __enter__(self) -> Engines:
         if self._engine != "compiled":
-            pool = ProcessPoolExecutor(core_count(), mp_context=get_context("spawn"))
+            pool = ProcessPoolExecutor(
+                core_count(), mp_context=get_context("spawn"), initializer=begin_worker
+            )
             self._pool = self._closing.enter_context(pool)
             with plain_children():
                 assert pool.submit(_is_plain).result()  # all are started now
@@ -104,17 +105,3 @@ def _plain(piece: list[tuple[bytes, list[bytes]]]) -> list[str | Fault]:
 
 def _is_plain() -> bool:
     return not COMPILED
-
-
-@contextmanager
-def plain_children() -> Iterator[None]:
-    """Let processes spawned meanwhile run the rules uncompiled."""
-    before = os.environ.get(_PLAIN)
-    os.environ[_PLAIN] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_PLAIN]
-        else:
-            os.environ[_PLAIN] = before

@@ -89,13 +89,20 @@ class Replayer:
         self.advance(len(self.moves))
 
     def texts(self) -> list[str]:
-        """Play to the end; return the compact text of every move."""
+        """Play to the end; return the compact text of every move.
+
+        The last one may breach an invariant, for which games are aborted.
+        """
         regions: dict[int, str] = {}
         stops = np.flatnonzero((self.moves & mv.KIND_MASK) == mv.REGION).tolist()
-        for ply, position in self.walk(stops):
-            move = int(self.moves[ply])
-            if move in position.legal_packed():  # if it is not, the walk's next step says so
-                regions[ply] = position.move_text(move)
+        try:
+            for ply, position in self.walk(stops):
+                move = int(self.moves[ply])
+                if move in position.legal_packed():  # if it is not, the walk's next step says so
+                    regions[ply] = position.move_text(move)
+        except VerificationError as error:
+            if error.reason != "invariant" or error.ply != len(self.moves) - 1:
+                raise
         text = _texts(self.spec)
         moves = self.moves.tolist()
         if not regions:

@@ -57,8 +57,46 @@ def build_record(
         if end != "aborted" or error.reason != "invariant" or error.ply != len(played) - 1:
             raise
         position = replayer.position
+    return record_at(
+        spec,
+        seed,
+        agents,
+        played,
+        position,
+        replayer.check_hashes(),
+        end=end,
+        reason=reason,
+        resigned=resigned,
+        meta=meta,
+        marks=marks,
+        start=start,
+        max_plies=limit,
+    )
+
+
+def record_at(
+    spec: BoardSpec,
+    seed: int,
+    agents: Sequence[AgentRef],
+    moves: Sequence[int],
+    position: Position,
+    check: Sequence[int],
+    *,
+    max_plies: int,
+    end: str | None = None,
+    reason: str | None = None,
+    resigned: int | None = None,
+    meta: GameMeta | None = None,
+    marks: Mapping[int, str] | None = None,
+    start: str | None = None,
+) -> GameRecord:
+    """Make the record of a game that was played to `position`, as `build_record` does by a replay.
+
+    `check` are the unsigned state hashes after every 16th ply and the last.
+    """
+    played = tuple(moves)
     if end is None:
-        end = "game_over" if position.is_over or len(played) < limit else "max_plies"
+        end = "game_over" if position.is_over or len(played) < max_plies else "max_plies"
     winner = 0
     if end == "resigned":
         if spec.players != 2 or resigned not in (1, 2):
@@ -66,7 +104,7 @@ def build_record(
         winner, reason = 3 - resigned, RESIGNATION
     elif end == "aborted":
         reason = ABORT + (reason or "unknown").removeprefix(ABORT)
-    fault = _end_fault(position, end, len(played), limit)
+    fault = _end_fault(position, end, len(played), max_plies)
     if fault is not None:
         raise UsageError(f"end is {end!r} but {fault}", where=f"game of {len(played)} plies")
     record = GameRecord(
@@ -77,9 +115,9 @@ def build_record(
         moves=played,
         marks={int(ply): mark for ply, mark in sorted((marks or {}).items())},
         result=_result(position, end, len(played), winner, reason or ""),
-        check=replayer.check_hashes(),
+        check=tuple(check),
         meta=meta or GameMeta(),
-        max_plies=limit,
+        max_plies=max_plies,
     )
     check_record(record)
     return record

@@ -17,10 +17,11 @@ from ringrift.selfplay.run_folder import write_json
 if TYPE_CHECKING:
     from ringrift.records.record import GameRecord
 
+NO_MOVES = "INV-ACTIVE-NO-MOVES"
 INVARIANTS = (
     "INV-S-MONOTONIC",
     "INV-ELIMINATION-MONOTONIC",
-    "INV-ACTIVE-NO-MOVES",
+    NO_MOVES,
     "INV-RING-CONSERVATION",
     "INV-HASH",
 )

@@ -18,7 +18,7 @@ from ringrift.agents.protocol import Budgets as AgentBudgets
 from ringrift.agents.swapping import swap_offers, without_swap
 from ringrift.core.errors import UsageError
 from ringrift.core.log import get_logger
-from ringrift.records.record import AgentRef
+from ringrift.records.record import CHECK_EVERY, AgentRef
 from ringrift.rules import BoardSpec, Position
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import board_tables
@@ -26,7 +26,7 @@ from ringrift.rules.moves import SWAP
 from ringrift.selfplay import invariants, seating, steps, stretches
 from ringrift.selfplay.best_moves import BestMoves
 from ringrift.selfplay.budgets import Budgets
-from ringrift.selfplay.ending import record_game
+from ringrift.selfplay.ending import Reached, record_game
 from ringrift.selfplay.findings import Findings
 from ringrift.selfplay.plans import GamePlan, Played, PlayJob
 from ringrift.selfplay.resigning import Trigger, trigger
@@ -75,7 +75,9 @@ class Table:
         self._watches["on"] = job.check_invariants
         self._played = np.zeros((size, job.max_plies), np.int64)
         self._plies = np.zeros(size, np.int32)
+        self._checks = np.zeros((size, job.max_plies // CHECK_EVERY), np.int64)
         self._seeds = np.zeros(size, np.int64)
+        self._taus = np.full(size, np.nan)  # those of the plans
         self._seats = np.zeros((size, job.spec.players), np.int64)
         self._declined = np.zeros(size, np.bool_)
         self._ended = np.zeros(size, np.bool_)
@@ -119,6 +121,7 @@ class Table:
         )
         self._seats[slot] = plan.seats
         self._seeds[slot] = plan.seed
+        self._taus[slot] = np.nan if plan.tau is None else plan.tau
         self._declined[slot] = self._ended[slot] = False
         fault = self._set_up(slot, plan)
         self._games[slot] = game
@@ -137,7 +140,7 @@ class Table:
             self._states[slot] = Position.parse(plan.start, spec=self.job.spec).record()
         fault = steps.open_game(
             self._states, slot, self._boards, scratch(), self._buffer, self._played, self._plies,
-            np.array(plan.opening, np.int64), self._watches,
+            self._checks, np.array(plan.opening, np.int64), self._watches,
         )  # fmt: skip
         if fault == invariants.ILLEGAL:
             raise UsageError(
@@ -154,7 +157,7 @@ class Table:
         randoms = np.zeros(game.randoms, np.int32)
         done = steps.play_randomly(
             self._states, slot, self._boards, scratch(), self._buffer, self._played, self._plies,
-            game.plan.seed, self._declined[slot], randoms, self._watches,
+            self._checks, game.plan.seed, self._declined[slot], randoms, self._watches,
         )  # fmt: skip
         count, fault = divmod(int(done), 8)
         game.marks |= dict.fromkeys(randoms[:count].tolist(), "random")
@@ -327,17 +330,19 @@ class Table:
         player = self._agents[agent]
         if not stretches.goes_on(player) or self.job.spec.swap_rule:
             return slots
-        games = [self._at(slot) for slot in slots.tolist()]
-        drawn = np.array([game.tops > 0 for game in games], np.bool_)
+        drawn = np.zeros(len(slots), np.bool_)
+        if self.job.control.opening_top_k:
+            drawn[:] = [self._at(slot).tops > 0 for slot in slots.tolist()]
         going = slots[~drawn]
-        own = [self._budgets.tau(agent, game.plan.tau) for game in games if not game.tops]
-        taus = np.array([player.tau if tau is None else tau for tau in own], np.float64)
+        default = self._budgets.tau(agent, None)
+        own = player.tau if default is None else default
+        taus = np.where(np.isnan(self._taus[going]), own, self._taus[going])
         faults = np.zeros(len(going), np.int64)
         stretches.play_on(
             self._states, going, self._seats, agent, self._boards, scratch(), self._work,
-            self._buffer, self._scores, self._played, self._plies, self._seeds, taus, player.eps,
-            player.noise, player.weights, player.gain, stretches.MOST_SCORED // len(slots), faults,
-            self._watches,
+            self._buffer, self._scores, self._played, self._plies, self._checks, self._seeds, taus,
+            player.eps, player.noise, player.weights, player.gain,
+            stretches.MOST_SCORED // len(slots), faults, self._watches,
         )  # fmt: skip
         self._abort_faulty(going, faults)
         return slots[drawn]
@@ -354,7 +359,7 @@ class Table:
         faults = np.zeros(len(moves), np.int64)
         steps.advance(
             self._states, slots, moves, self._boards, scratch(), self._buffer, self._played,
-            self._plies, faults, self._watches,
+            self._plies, self._checks, faults, self._watches,
         )  # fmt: skip
         self._abort_faulty(slots, faults)
         for k in np.flatnonzero((moves == SWAP) & (faults == invariants.FINE)).tolist():
@@ -381,6 +386,7 @@ class Table:
             game.plan,
             [self._refs[a] for a in game.plan.seats],
             self._played[slot, : self._plies[slot]].tolist(),
+            Reached(self._states[slot : slot + 1], self._checks[slot]),
             marks=game.marks,
             tags=[*game.tags, *game.trigger.tags],
             started=game.started,

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from multiprocessing import get_context
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ringrift.core.processes import begin_worker
+from ringrift.core.processes import begin_worker, plain_children
 from ringrift.selfplay.anomalies import PLAIN, Anomaly
 
 if TYPE_CHECKING:
     from ringrift.records.record import GameRecord
     from ringrift.rules.spec import BoardSpec
-
-_SWITCH = "NUMBA_DISABLE_JIT"
 
 Trail = tuple[list[tuple[str, int, str]], str | None]
 """For each ply the phase, the engine's hash and a digest of the legal set; and what stopped it."""
@@ -38,7 +36,7 @@ class PlainRules:
     def __enter__(self) -> PlainRules:
         pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=begin_worker)
         self._pool = self._closing.enter_context(pool)
-        with _plain_children():
+        with plain_children():
             pool.submit(os.getpid).result()
         return self
 
@@ -91,17 +89,3 @@ def first_difference(compiled: Trail, plain: Trail) -> Anomaly | None:
         ply = min(len(compiled[0]), len(plain[0])) - 1
         return Anomaly(kind=PLAIN, ply=ply, detail=f"compiled {compiled[1]}, plain {plain[1]}")
     return None
-
-
-@contextmanager
-def _plain_children() -> Iterator[None]:
-    """Let processes spawned meanwhile run the rules uncompiled."""
-    before = os.environ.get(_SWITCH)
-    os.environ[_SWITCH] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_SWITCH]
-        else:
-            os.environ[_SWITCH] = before

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ringrift.core.settings_loader import flag
 from ringrift.selfplay import draws
-from ringrift.selfplay.anomalies import PLAIN, Anomaly, breach_of, write_reproducer
+from ringrift.selfplay.anomalies import NO_MOVES, PLAIN, Anomaly, breach_of, write_reproducer
 from ringrift.selfplay.plain_rules import PlainRules
 from ringrift.selfplay.recording import Places, Recorder
 from ringrift.selfplay.run_folder import RunFolder, write_json
@@ -30,6 +31,7 @@ SHADOW_GAMES = 16
 CHUNK_GAMES = 20_000
 """Games whose plans are held at once."""
 SHORT = "short"
+STRICT_NO_MOVES = "RINGRIFT_STRICT_NO_MOVE_INVARIANT"
 
 
 class Guard(Protocol):
@@ -58,7 +60,8 @@ class RunOrder:
 
     `games` is the total to finish, also of a resumed run. A share `shadow_rate` is played again
     singly, a share `plain_rate` on the plain rules; games that differ are kept out. More differing
-    games than the share `shadow_threshold`, or one on the plain rules if `plain_stops`, end the run.
+    games than the share `shadow_threshold`, or one on the plain rules if `plain_stops`, end the run;
+    so does with `strict_no_moves` a player to move without a legal move.
     """
 
     plan: RunPlan
@@ -75,6 +78,7 @@ class RunOrder:
     plain_rate: float = 0.0
     plain_stops: bool = False
     fail_on_anomaly: bool = False
+    strict_no_moves: bool = field(default_factory=lambda: flag(STRICT_NO_MOVES))
     min_game_length: int = 0
     pools: tuple[PoolOrder, ...] = ()
     watch: ModelWatch | None = None
@@ -297,3 +301,5 @@ class _Work:
     def _note(self, record: GameRecord, found: Anomaly) -> None:
         self._recorder.tally.anomalies[found.kind] += 1
         write_reproducer(self._order.folder.anomalies, record, found)
+        if found.kind == NO_MOVES and self._order.strict_no_moves:
+            self._wrong = f"game {record.id[:12]} ply {found.ply}: {NO_MOVES}"

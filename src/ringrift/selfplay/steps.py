@@ -1,13 +1,16 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 """Compiled steps of many games: openings, moves, and the plies that leave no choice.
 
-`states`: STATE[g], `played`: int64[g, max_plies] with `plies`: int32[g] entries in use, `watches`:
-WATCH[g]. A fault is 0 or says why a game cannot go on (`invariants.FAULTS`).
+`states`: STATE[g]; `played`: int64[g, max_plies] with `plies`: int32[g] entries in use; `checks`:
+int64[g, max_plies // CHECK_EVERY], state hashes; `watches`: WATCH[g]. A fault is 0 or says why a
+game cannot go on (`invariants.FAULTS`).
 """
 
 from __future__ import annotations
 
 from ringrift.agents.streams import OPENING, SCHEDULE, below, stream, uniform
+from ringrift.records.record import CHECK_EVERY
+from ringrift.rules.engine import hash64
 from ringrift.rules.jitconf import rule
 from ringrift.rules.layout import CUR, OVER, PHASE
 from ringrift.rules.legal import legal, swap_offered
@@ -25,40 +28,46 @@ from ringrift.selfplay.invariants import (
 
 
 @rule
-def put(s, b, w, move, row, plies, i, watch):
+def put(states, i, boards, scratch, move, played, plies, checks, watches):
     """Play and record a move that is known to be legal; return a fault."""
+    s = states[i]
+    b = boards[0]
+    watch = watches[i]
     if not untouched(s, b, watch):
         return HASH_CHANGED
-    row[plies[i]] = move
+    played[i, plies[i]] = move
     plies[i] += 1
-    apply(s, b, w, move)
+    apply(s, b, scratch[0], move)
+    if plies[i] % CHECK_EVERY == 0:
+        checks[i, plies[i] // CHECK_EVERY - 1] = hash64(states, i, boards)
     if watch.on:
         return look(s, b, watch)
     return FINE
 
 
 @rule
-def settle(s, b, w, buffer, row, plies, i, watch):
+def settle(states, i, boards, scratch, buffer, played, plies, checks, watches):
     """Play on while there is one legal move; return a fault."""
-    while plies[i] < len(row) and s.misc[PHASE] != OVER:
-        n = legal(s, b, w, buffer)
+    s = states[i]
+    while plies[i] < played.shape[1] and s.misc[PHASE] != OVER:
+        n = legal(s, boards[0], scratch[0], buffer)
         if n == 0:
             return NO_MOVES
         if n > 1:
             return FINE
-        fault = put(s, b, w, buffer[0], row, plies, i, watch)
+        fault = put(states, i, boards, scratch, buffer[0], played, plies, checks, watches)
         if fault != FINE:
             return fault
     return FINE
 
 
 @rule
-def put_checked(s, b, w, move, buffer, row, plies, i, watch):
+def put_checked(states, i, boards, scratch, move, buffer, played, plies, checks, watches):
     """Play a move after looking it up in the legal set; return a fault."""
-    n = legal(s, b, w, buffer)
+    n = legal(states[i], boards[0], scratch[0], buffer)
     for j in range(n):
         if buffer[j] == move:
-            return put(s, b, w, move, row, plies, i, watch)
+            return put(states, i, boards, scratch, move, played, plies, checks, watches)
     return ILLEGAL
 
 
@@ -69,23 +78,21 @@ def start_position(states, i, boards):
 
 
 @rule
-def open_game(states, i, boards, scratch, buffer, played, plies, opening, watches):
+def open_game(states, i, boards, scratch, buffer, played, plies, checks, opening, watches):
     """Begin game `i` from the position it has with `opening` (int64[k]); return a fault."""
     s = states[i]
-    b = boards[0]
-    w = scratch[0]
-    row = played[i]
-    watch = watches[i]
     plies[i] = 0
-    if watch.on:
-        remember(s, b, watch)
+    if watches[i].on:
+        remember(s, boards[0], watches[i])
     for k in range(len(opening)):
-        if plies[i] >= len(row) or s.misc[PHASE] == OVER:
+        if plies[i] >= played.shape[1] or s.misc[PHASE] == OVER:
             return ILLEGAL
-        fault = put_checked(s, b, w, opening[k], buffer, row, plies, i, watch)
+        fault = put_checked(
+            states, i, boards, scratch, opening[k], buffer, played, plies, checks, watches
+        )
         if fault != FINE:
             return fault
-    return settle(s, b, w, buffer, row, plies, i, watch)
+    return settle(states, i, boards, scratch, buffer, played, plies, checks, watches)
 
 
 @rule
@@ -101,7 +108,7 @@ def without_offer(buffer, n):
 
 @rule
 def play_randomly(
-    states, i, boards, scratch, buffer, played, plies, seed, declined, randoms, watches
+    states, i, boards, scratch, buffer, played, plies, checks, seed, declined, randoms, watches
 ):
     """Play up to `len(randoms)` random choices; return `choices made * 8 + fault`.
 
@@ -110,39 +117,36 @@ def play_randomly(
     """
     s = states[i]
     b = boards[0]
-    w = scratch[0]
-    row = played[i]
-    watch = watches[i]
     for k in range(len(randoms)):
-        if plies[i] >= len(row) or s.misc[PHASE] == OVER:
+        if plies[i] >= played.shape[1] or s.misc[PHASE] == OVER:
             return k * 8 + FINE
         offered = swap_offered(s, b)
         if offered and not declined:
             return k * 8 + FINE
-        n = legal(s, b, w, buffer)
+        n = legal(s, b, scratch[0], buffer)
         if offered:
             n = without_offer(buffer, n)
         x, y = stream(seed, plies[i], s.misc[CUR], OPENING)
         randoms[k] = plies[i]
-        fault = put(s, b, w, buffer[below(x, y, 0, n)], row, plies, i, watch)
+        move = buffer[below(x, y, 0, n)]
+        fault = put(states, i, boards, scratch, move, played, plies, checks, watches)
         if fault == FINE:
-            fault = settle(s, b, w, buffer, row, plies, i, watch)
+            fault = settle(states, i, boards, scratch, buffer, played, plies, checks, watches)
         if fault != FINE:
             return (k + 1) * 8 + fault
     return len(randoms) * 8 + FINE
 
 
 @rule
-def advance(states, slots, moves, boards, scratch, buffer, played, plies, faults, watches):
+def advance(states, slots, moves, boards, scratch, buffer, played, plies, checks, faults, watches):
     """Play `moves[k]` in game `slots[k]` and then all plies without a choice; fill `faults`."""
-    b = boards[0]
-    w = scratch[0]
     for k in range(len(slots)):
         i = slots[k]
-        row = played[i]
-        fault = put_checked(states[i], b, w, moves[k], buffer, row, plies, i, watches[i])
+        fault = put_checked(
+            states, i, boards, scratch, moves[k], buffer, played, plies, checks, watches
+        )
         if fault == FINE:
-            fault = settle(states[i], b, w, buffer, row, plies, i, watches[i])
+            fault = settle(states, i, boards, scratch, buffer, played, plies, checks, watches)
         faults[k] = fault
 
 

@@ -32,12 +32,12 @@ def goes_on(agent: Agent) -> TypeGuard[HeuristicAgent]:
 
 @rule
 def play_on(
-    states, slots, seats, agent, boards, scratch, work, moves, scores, played, plies, seeds, taus,
-    eps, noise, weights, gain, most, faults, watches,
+    states, slots, seats, agent, boards, scratch, work, moves, scores, played, plies, checks,
+    seeds, taus, eps, noise, weights, gain, most, faults, watches,
 ):  # fmt: skip
     """Play in each game `slots[k]` while `agent` sits at the seat to move; fill `faults`: int64[k].
 
-    It is left after `most` scored moves too. `seats`: int64[g, players], `seeds`: int64[g], `taus`:
+    It is left once more than `most` moves are scored too. `seats`: int64[g, players], `seeds`: int64[g], `taus`:
     float64[k]; `work`: STATE[1], `moves`: int64[max_moves] and `scores`: float64[max_moves] are work
     space.
     """
@@ -48,10 +48,9 @@ def play_on(
     for k in range(len(slots)):
         i = slots[k]
         s = states[i]
-        row = played[i]
         fault = FINE
         scored = 0
-        while fault == FINE and plies[i] < len(row) and s.misc[PHASE] != OVER:
+        while fault == FINE and plies[i] < played.shape[1] and s.misc[PHASE] != OVER:
             n = legal(s, b, w, moves)
             if n == 0:
                 fault = NO_MOVES
@@ -59,7 +58,7 @@ def play_on(
             chosen = 0
             if n > 1:
                 seat = s.misc[CUR]
-                if scored >= most or seats[i, seat - 1] != agent:
+                if scored > most or seats[i, seat - 1] != agent:
                     break
                 if noise > 0.0:
                     draw_weights(weights, noise, seeds[i], seat, AGENT, own)
@@ -69,5 +68,5 @@ def play_on(
                 )
                 chosen = pick(s, scores, 0, n, seeds[i], AGENT, taus[k], eps)
                 scored += n
-            fault = put(s, b, w, moves[chosen], row, plies, i, watches[i])
+            fault = put(states, i, boards, scratch, moves[chosen], played, plies, checks, watches)
         faults[k] = fault

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import re
 import time
 import traceback
 from collections import deque
@@ -25,6 +24,7 @@ from ringrift.core.errors import RingriftError, UsageError
 from ringrift.core.log import get_logger
 from ringrift.core.processes import begin_worker, threads_of_children
 from ringrift.selfplay.plans import GamePlan, Played, PlayJob
+from ringrift.selfplay.warming import warm, warm_mark
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,7 +38,6 @@ MOST_REPLAYS = 3
 POLL_S = 0.1
 END_WAIT_S = 2.0
 AGENTS_KEPT = 16
-WARM_PLIES = 16
 LOOK_AT_MEMORY_S = 1.0
 
 
@@ -198,7 +197,7 @@ class WorkerPool:
         if not self._workers:
             self._workers.append(self._spawn())
         self._announce(self._workers[0], job)
-        mark = _warm_mark(job)
+        mark = warm_mark(job)
         if not mark.exists() and self._count > 1:
             if not self._compile(job, stop):
                 return
@@ -345,14 +344,6 @@ def _exit(worker: _Worker) -> str:
     return f"exit code {worker.process.exitcode}"
 
 
-def _warm_mark(job: PlayJob) -> Path:
-    """Name the file that says this job's code is compiled: one per set of kinds."""
-    from ringrift.rules import jitconf
-
-    kinds = {re.split(r"[@:(]", text)[0] + "net" * ("@" in text) for text in job.agents}
-    return jitconf.cache_folder("selfplay") / ("players-" + "-".join(sorted(kinds)) + ".warm")
-
-
 # --- the worker's side
 
 
@@ -417,18 +408,6 @@ class _Player:
     def number(self) -> int:
         """Number of the job at hand."""
         return self._number
-
-
-def warm(table: Table) -> None:
-    """Play two games of a few plies to their records, so that all code is compiled or loaded."""
-    players = table.job.spec.players
-    agents = len(table.job.agents)
-    short = table.emptied(max_plies=WARM_PLIES)
-    for index in range(2):
-        seats = tuple((index + seat) % agents for seat in range(players))
-        short.start(GamePlan(index=index, seed=index, seats=seats, random_choices=1))
-    while short.busy:
-        short.step()
 
 
 class AgentShelf:

@@ -10,7 +10,7 @@ from ringrift.cli.invocation import current
 from ringrift.cli.output import Column
 from ringrift.cli.selfplay.execute import finish, make_ready, play
 from ringrift.cli.selfplay.plan_shown import show_plan
-from ringrift.cli.selfplay.resolve import resolve, store_path
+from ringrift.cli.selfplay.resolve import resolve, store_path, with_profile
 from ringrift.core.errors import NegativeResult, NotRunningError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def perform(preset: Preset, given: Options) -> None:
     from ringrift.selfplay.run_folder import write_json
 
     invocation = current()
+    given = with_profile(given)
     if given.hosts:
         raise NotRunningError(
             "no job bus is reachable",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 from typer.core import TyperCommand
 
 from ringrift.cli.selfplay.options import POOL_OPTIONS, Options
+from ringrift.cli.selfplay.parity_defaults import parity_defaults
 
 COMMON = (
     "board", "players", "config_key", "rule_options", "rings_per_player", "lps_rounds", "swap",
@@ -50,10 +51,11 @@ CANONICAL = (
 
 
 class PoolCommand(TyperCommand):
-    """Give a pool option that stands without a value its default."""
+    """Give a pool option that stands without a value its default, and checks the environment's."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the default where no word follows, then parse."""
+        ctx.default_map = {**(ctx.default_map or {}), **parity_defaults()}
         made: list[str] = []
         for place, word in enumerate(args):
             made.append(word)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +17,9 @@ from ringrift.cli.selfplay.presets import HEALTH_GAMES
 from ringrift.cli.selfplay.resolve import (
     Resolved,
     resolve,
+    with_profile,
 )
-from ringrift.core.errors import NegativeResult
+from ringrift.core.errors import NegativeResult, UsageError
 
 if TYPE_CHECKING:
     from ringrift.cli.invocation import Invocation
@@ -40,11 +38,17 @@ HEALTH = "ai-healthcheck"
 
 def perform(preset: Preset, given: Options) -> None:
     """Play what the options ask for and print the result."""
-    with _rules_as_asked(given):
-        if given.soak_profile == HEALTH:
-            _all_configurations(preset, given)
-        else:
-            _one(preset, given)
+    given = with_profile(given)
+    if given.no_numba:
+        raise UsageError(
+            "agents run compiled only",
+            where="--no-numba",
+            hint="--parity-mode strict, which replays on the plain rules",
+        )
+    if given.soak_profile == HEALTH:
+        _all_configurations(preset, given)
+    else:
+        _one(preset, given)
 
 
 def _one(preset: Preset, given: Options) -> None:
@@ -150,7 +154,7 @@ def play(
         out.note(f"left out of {run.mode}: {part}")
     guard = guard_of(run.plan.config, paths.root, settings, invocation)
     with out.progress() as progress:
-        task = progress.task("playing", total=order.games, unit="games")
+        task = progress.task("starting workers", total=order.games, unit="games")
         outcome = play_run(
             order,
             guard=guard,
@@ -241,21 +245,3 @@ def _measure(run: Resolved, invocation: Invocation) -> None:
         )
         if not ok:
             raise typer.Exit(stop.exit_code)
-
-
-@contextmanager
-def _rules_as_asked(given: Options) -> Iterator[None]:
-    """Let the processes that play run plain Python where it was asked for."""
-    if not given.no_numba:
-        yield
-        return
-    name = "NUMBA_DISABLE_JIT"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -435,7 +435,7 @@ class Options(CanonicalOptions):
     ] = "auto"
     gpu: Annotated[bool, _flag("--gpu", panel=MACHINE, help="The same as --device cuda.")] = False
     no_numba: Annotated[
-        bool, _flag("--no-numba", panel=MACHINE, help="Run the rules as plain Python.")
+        bool, _flag("--no-numba", panel=MACHINE, help="Refused: agents run compiled only.")
     ] = False
     gc_interval: Annotated[
         int,
@@ -487,7 +487,8 @@ class Options(CanonicalOptions):
         _opt(
             "--parity-mode",
             panel=CHECKS,
-            help="Compare 5 % of the games with the plain rules; strict ends at a difference.",
+            help="Compare 5 % of the games with the plain rules; strict ends at a difference. "
+            "RINGRIFT_PARITY_VALIDATION sets another default.",
         ),
     ] = "warn"
     shadow_validation: Annotated[

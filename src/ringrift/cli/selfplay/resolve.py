@@ -52,7 +52,6 @@ def resolve(preset: Preset, given: Options, invocation: Invocation, settings: Se
     """
     from ringrift.selfplay.run_plan import RunPlan
 
-    given = with_profile(given)
     board = board_of(given)
     models = ModelsAtHand.of(invocation, board)
     seed = _seed(preset, given)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ringrift.core.errors import DataError
+from ringrift.core.processes import begin_worker
 from ringrift.records.canonical.fixtures import check_positions, load_positions
 from ringrift.records.canonical.history import history_fault
 from ringrift.records.canonical.report import CanonicalReport
 from ringrift.records.game_bytes import from_bytes
 from ringrift.records.parity import ENGINES, GameCheck, Report, check_engines
-from ringrift.records.parity.run import plain_children
+from ringrift.records.parity.run import children_of
 from ringrift.records.parity.stored import StoredGame, read_store
 from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.replayer import Replayer
@@ -259,8 +260,10 @@ def _fixtures(board: str, engines: Sequence[str]) -> list[str]:
             found = check_positions(board)
         else:
             with (
-                plain_children(engine),
-                ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+                children_of(engine),
+                ProcessPoolExecutor(
+                    1, mp_context=get_context("spawn"), initializer=begin_worker
+                ) as pool,
             ):
                 found = pool.submit(check_positions, board).result()
         wrong += [f"{text} ({engine})" for text in found]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 
 from ringrift.core.errors import DataError, UsageError
+from ringrift.core.processes import begin_worker, plain_children
 from ringrift.records.parity.compare import compare
 from ringrift.records.parity.foreign_games import ForeignRow, check_foreign
 from ringrift.records.parity.games import RecordedGame, recorded
@@ -133,21 +133,9 @@ def check_engines(
     return report
 
 
-@contextmanager
-def plain_children(engine: str) -> Iterator[None]:
-    """Let processes spawned meanwhile run the rules uncompiled, if `engine` says so."""
-    if engine != "plain":
-        yield
-        return
-    before = os.environ.get("NUMBA_DISABLE_JIT")
-    os.environ["NUMBA_DISABLE_JIT"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["NUMBA_DISABLE_JIT"]
-        else:
-            os.environ["NUMBA_DISABLE_JIT"] = before
+def children_of(engine: str) -> AbstractContextManager[None]:
+    """Let processes spawned meanwhile run `engine`."""
+    return plain_children() if engine == "plain" else nullcontext()
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -170,8 +158,10 @@ def _run(
     if engine == "compiled":
         warm_up()  # one process compiles, the others load
     with (
-        plain_children(engine),
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        children_of(engine),
+        ProcessPoolExecutor(
+            workers, mp_context=get_context("spawn"), initializer=begin_worker
+        ) as pool,
     ):
         running: set[Future[list[GameCheck | None]]] = set()
         try:
