@@ -5,8 +5,9 @@ PYTHON ?= python3
 SEED ?= 0
 DATA_ROOT ?= ringrift-data
 PYTEST_ARGS ?=
-# Two processes; a file's tests share what its fixtures made, so they stay together.
-PYTEST_PARALLEL ?= -n 2 --dist loadfile
+# Two processes; a file's tests share what its fixtures made, so they stay together. In the order of
+# their names: the long files are neither first, when nothing is compiled, nor last, when one waits.
+PYTEST_PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 STAMP := .venv/.installed

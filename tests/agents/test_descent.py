@@ -422,7 +422,7 @@ def play(spec: BoardSpec, first: Agent, second: Agent, games: int) -> float:
     return float(np.mean([(p.winner + g) % 2 == 1 for g, p in enumerate(positions)]))
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 @pytest.mark.parametrize(("opponent", "least"), [("random", 0.95), ("heuristic", 0.8)])
 def test_it_beats_those_that_do_not_search(opponent: str, least: float) -> None:
     """60 games with 30 expansions a choice; all, or all but a few, were won."""

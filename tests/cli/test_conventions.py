@@ -424,32 +424,6 @@ def test_json_is_one_object_as_published(results, name):
     assert problems(schema_of(name), found) == []
 
 
-SMALLEST_LOOP = {
-    "RINGRIFT_LIMITS__CPU_CRITICAL": "100",  # whatever else this machine does
-    "RINGRIFT_LIMITS__DISK_CRITICAL": "100",
-    "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
-    "RINGRIFT_LIMITS__MEMORY_CRITICAL": "100",
-    "RINGRIFT_TRAINING__TRIGGER_THRESHOLD_GAMES": "8",
-    "RINGRIFT_TRAINING__MODEL_SIZE": "micro",
-    "RINGRIFT_TRAINING__MAX_REUSE": "1",
-    "RINGRIFT_SELFPLAY__MCTS_SIMULATIONS": "2",
-    "RINGRIFT_EVALUATION__SIMULATIONS": "2",
-    "RINGRIFT_EVALUATION__FLOOR_GAMES": "2",
-    "RINGRIFT_EVALUATION__EXAM_GAMES": "2",
-    "RINGRIFT_PROMOTION__MIN_GAMES": "2",
-    "RINGRIFT_PROMOTION__MAX_GAMES": "4",
-}
-
-
-@pytest.mark.slow
-def test_the_report_of_a_loop_is_as_published(spawn, host):
-    words = ("--yes", "loop", "run", "--generations", "1", "--workers", "1", "--no-metrics")
-    process = spawn(*words, "--json", env={**host, **SMALLEST_LOOP})
-    out, err = process.communicate(timeout=280)
-    assert process.returncode == 0, err
-    assert problems(schema_of("loop run"), json.loads(out)) == []
-
-
 @pytest.fixture(scope="module")
 def texts(root, host):
     folder, names = root

@@ -5,13 +5,21 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from ringrift.cli.reference.schemas import schema_of
 from ringrift.core.paths import Paths
 
 from .real_loop import CONFIG, GENERATIONS, LIMIT_S, check_whole, finish, start
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+from json_schema import problems
+
+sys.path.pop(0)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -36,6 +44,7 @@ def test_the_loop_ends_and_says_what_it_did(tmp_path):
     }
     assert sum(counted.values()) == len(games)
     result = json.loads(out)
+    assert problems(schema_of("loop run"), result) == []
     assert result["complete"]
     assert len(result["generations"]) == GENERATIONS
     assert result["exam"]["games"] == 6

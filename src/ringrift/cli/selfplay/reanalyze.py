@@ -110,11 +110,11 @@ def reanalyze(
     invocation = current()
     if files and output is None:
         raise UsageError("files are given but no --output", hint="--output FILE")
-    if not dry_run:
-        ready_for(invocation, wait=not no_wait)
     store = invocation.paths(create=False).games / "games.db"
     if not files and not store.is_file():
         raise UsageError(f"no game store {store}", where="--input", hint="--input FILE")
+    if not dry_run:
+        ready_for(invocation, wait=not no_wait)
     sources = expand_paths(files, what="--input") if files else [store]
     chosen = Searchers(invocation, agent, sims, every, priority)
     games = islice(_games(sources, _long(board), players), max_games)
