@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numba
 import numpy as np
 
 from ringrift.agents.evaluation import one_ply
@@ -13,7 +14,6 @@ from ringrift.agents.heuristic import HeuristicAgent, pick_best
 from ringrift.agents.streams import AGENT, OPENING, below, stream
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import board_tables
-from ringrift.rules.jitconf import rule
 from ringrift.rules.layout import CUR, OVER, PHASE
 from ringrift.rules.legal import legal
 from ringrift.rules.turn import apply, reset
@@ -24,7 +24,7 @@ from .jobs import SQUARE8
 MOST_PLIES = 500
 
 
-@rule
+@numba.njit(nogil=True, error_model="numpy")  # no cache: the package's own holds nothing of tests
 def playouts(
     seeds: Any, randoms: Any, states: Any, boards: Any, scratch: Any, work: Any, moves: Any,
     scores: Any, weights: Any, gain: Any, played: Any, plies: Any,
