@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -122,6 +123,13 @@ class Journal:
                 yield decode_pair(payload)
             except VerificationError as error:
                 raise error.at(f"{path} byte {offset}") from None
+
+    @staticmethod
+    def read_groups(path: Path) -> Iterator[tuple[GameRecord, list[Analysis]]]:
+        """Yield each game once with its analyses, which stand one after another; raises as `read`."""
+        for _, group in groupby(Journal.read(path), key=lambda pair: pair[0].id):
+            pairs = list(group)
+            yield pairs[0][0], [analysis for _, analysis in pairs if analysis is not None]
 
     @staticmethod
     def read_bytes(path: Path) -> Iterator[tuple[bytes, bytes | None]]:

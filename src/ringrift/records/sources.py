@@ -90,8 +90,7 @@ def _read(path: Path) -> Iterator[tuple[GameRecord, list[Analysis]]]:
     kind = kind_of(path)
     if kind == "shard":
         return shards.read_shard(path)
-    pairs = journal.Journal.read(path) if kind == "journal" else read_jsonl(path)
-    return _grouped(pairs)
+    return journal.Journal.read_groups(path) if kind == "journal" else _grouped(read_jsonl(path))
 
 
 def _grouped(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
@@ -30,7 +30,7 @@ class ReanalysisFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._journal = Journal(path.with_name(f"{path.name}.journal"))
         self._analyses: dict[str, Sequence[Analysis]] = {
-            game.id: analyses for game, analyses in self._groups()
+            game.id: analyses for game, analyses in Journal.read_groups(self._journal.path)
         }
         if path.exists():
             for game, analyses in read_games(path):
@@ -72,13 +72,7 @@ class ReanalysisFile:
         """Yield the games of the file so far, then those that only the journal has."""
         written: set[str] = set()
         before = read_games(self.path) if self.path.exists() else iter(())
-        for game, _ in chain(before, self._groups()):
+        for game, _ in chain(before, Journal.read_groups(self._journal.path)):
             if game.id not in written:
                 written.add(game.id)
                 yield game, list(self._analyses[game.id])
-
-    def _groups(self) -> Iterator[Group]:
-        pairs = Journal.read(self._journal.path)
-        for _, group in groupby(pairs, key=lambda pair: pair[0].id):
-            games = list(group)
-            yield games[0][0], [analysis for _, analysis in games if analysis is not None]

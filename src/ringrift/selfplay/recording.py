@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +30,7 @@ from ringrift.selfplay.run_folder import (
 from ringrift.selfplay.tally import Tally
 
 if TYPE_CHECKING:
-    from ringrift.records.record import Analysis, GameRecord
+    from ringrift.records.record import GameRecord
     from ringrift.selfplay.plans import Played
 
 log = get_logger(__name__)
@@ -197,9 +196,9 @@ class Recorder:
         if checkpoint is None:
             self._write_checkpoint()  # what stands in a file of JSON lines by now is not ours
         self.waiting = [
-            game
-            for game in _grouped(Journal.read(self.places.journal))
-            if game[0].meta.index not in self.done
+            (record, tuple(analyses))
+            for record, analyses in Journal.read_groups(self.places.journal)
+            if record.meta.index not in self.done
         ]
         self._held = {record.id for record, _ in self.waiting}
         self._recovered = {
@@ -242,18 +241,3 @@ class _Lines:
     def cut(self, size: int) -> None:
         """Take back what was written after the last checkpoint: the journal has it."""
         os.ftruncate(self._file, size)
-
-
-def _grouped(games: Iterator[tuple[GameRecord, Analysis | None]]) -> Iterator[Played]:
-    """Put the analyses of a game together again."""
-    record: GameRecord | None = None
-    found: list[Analysis] = []
-    for game, analysis in games:
-        if record is not None and game.id != record.id:
-            yield record, tuple(found)
-            found = []
-        record = game
-        if analysis is not None:
-            found.append(analysis)
-    if record is not None:
-        yield record, tuple(found)

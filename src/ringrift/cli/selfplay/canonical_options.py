@@ -11,8 +11,9 @@ import typer
 OUTPUT, MACHINE, CHECKS = "Output", "Limits", "Checks"
 
 
-def _opt(name: str, *, panel: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's own word
-    return typer.Option(name, help=help, rich_help_panel=panel, **more)
+def option(*names: str, panel: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's own word
+    """Declare an option in a panel of the help."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,18 +21,21 @@ class CanonicalOptions:
     """Which checks are cut, where the results go, and who plays."""
 
     summary: Annotated[
-        Path | None, _opt("--summary", panel=OUTPUT, metavar="FILE", help="Write the summary here.")
+        Path | None,
+        option("--summary", panel=OUTPUT, metavar="FILE", help="Write the summary here."),
     ] = None
     analysis_dir: Annotated[
         Path | None,
-        _opt("--analysis-dir", panel=OUTPUT, metavar="DIR", help="Write the games' figures here."),
+        option(
+            "--analysis-dir", panel=OUTPUT, metavar="DIR", help="Write the games' figures here."
+        ),
     ] = None
     skip_analyses: Annotated[
-        bool, _opt("--skip-analyses", panel=OUTPUT, help="Write no figures of the games.")
+        bool, option("--skip-analyses", panel=OUTPUT, help="Write no figures of the games.")
     ] = False
     parity_limit_games_per_db: Annotated[
         int,
-        _opt(
+        option(
             "--parity-limit-games-per-db",
             panel=CHECKS,
             min=0,
@@ -40,7 +44,7 @@ class CanonicalOptions:
     ] = 0
     parity_timeout_seconds: Annotated[
         float,
-        _opt(
+        option(
             "--parity-timeout-seconds",
             panel=CHECKS,
             min=0,
@@ -49,11 +53,11 @@ class CanonicalOptions:
     ] = 0.0
     hosts: Annotated[
         str | None,
-        _opt("--hosts", panel=MACHINE, metavar="HOST,HOST", help="Play on these cluster hosts."),
+        option("--hosts", panel=MACHINE, metavar="HOST,HOST", help="Play on these cluster hosts."),
     ] = None
     distributed_job_timeout_seconds: Annotated[
         float,
-        _opt(
+        option(
             "--distributed-job-timeout-seconds",
             panel=MACHINE,
             min=0,
@@ -62,7 +66,7 @@ class CanonicalOptions:
     ] = 0.0
     distributed_fetch_timeout_seconds: Annotated[
         float,
-        _opt(
+        option(
             "--distributed-fetch-timeout-seconds",
             panel=MACHINE,
             min=0,
@@ -71,5 +75,5 @@ class CanonicalOptions:
     ] = 0.0
     reset_db: Annotated[
         bool,
-        _opt("--reset-db", panel=OUTPUT, help="Put the store aside first, the time in its name."),
+        option("--reset-db", panel=OUTPUT, help="Put the store aside first, the time in its name."),
     ] = False

@@ -9,26 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
-
 from ringrift.cli.completion import complete_models
 from ringrift.cli.heavy import NoWait
-from ringrift.cli.selfplay.canonical_options import CanonicalOptions
+from ringrift.cli.selfplay.canonical_options import (
+    CHECKS,
+    MACHINE,
+    OUTPUT,
+    CanonicalOptions,
+    option,
+)
 from ringrift.cli.shared_options import Board, ConfigKey, DryRun, Players
 
 GAME, MODE, SEARCH, OPENING = "Game", "Agents", "Search", "Openings"
-OUTPUT, MACHINE, CHECKS = "Output", "Limits", "Checks"
 
 POOL_DEFAULT = "auto"
 POOL_OPTIONS = {"--square8-state-pool-output": POOL_DEFAULT}
 
 
-def _opt(*names: str, panel: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's own word
-    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
-
-
 def _flag(*names: str, panel: str, help: str) -> Any:  # noqa: A002
-    return _opt(*names, panel=panel, help=help)
+    return option(*names, panel=panel, help=help)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,7 @@ class Options(CanonicalOptions):
     config_key: ConfigKey = None
     rule_options: Annotated[
         list[str] | None,
-        _opt(
+        option(
             "--options",
             "--option",
             panel=GAME,
@@ -50,21 +49,23 @@ class Options(CanonicalOptions):
         ),
     ] = None
     rings_per_player: Annotated[
-        int | None, _opt("--rings-per-player", panel=GAME, min=1, help="Rings of each player.")
+        int | None, option("--rings-per-player", panel=GAME, min=1, help="Rings of each player.")
     ] = None
     lps_rounds: Annotated[
         int | None,
-        _opt("--lps-victory-rounds", panel=GAME, min=1, help="Rounds of the last player standing."),
+        option(
+            "--lps-victory-rounds", panel=GAME, min=1, help="Rounds of the last player standing."
+        ),
     ] = None
     swap: Annotated[
         bool, _flag("--swap", panel=GAME, help="Play with the pie rule (two players).")
     ] = False
     num_games: Annotated[
-        int | None, _opt("--num-games", panel=GAME, min=1, help="Games to finish, in all.")
+        int | None, option("--num-games", panel=GAME, min=1, help="Games to finish, in all.")
     ] = None
     max_moves: Annotated[
         str,
-        _opt(
+        option(
             "--max-moves",
             panel=GAME,
             metavar="N",
@@ -72,29 +73,29 @@ class Options(CanonicalOptions):
         ),
     ] = "auto"
     seed: Annotated[
-        int | None, _opt("--seed", panel=GAME, min=0, help="Seed of the run; it is recorded.")
+        int | None, option("--seed", panel=GAME, min=0, help="Seed of the run; it is recorded.")
     ] = None
 
     # --- who plays
     engine_mode: Annotated[
         str | None,
-        _opt("--engine-mode", panel=MODE, metavar="MODE", help="Who plays, as gumbel-mcts-only."),
+        option("--engine-mode", panel=MODE, metavar="MODE", help="Who plays, as gumbel-mcts-only."),
     ] = None
     agent: Annotated[
-        str | None, _opt("--agent", panel=MODE, metavar="SPEC", help="One agent for all seats.")
+        str | None, option("--agent", panel=MODE, metavar="SPEC", help="One agent for all seats.")
     ] = None
     seats: Annotated[
         str | None,
-        _opt("--seats", panel=MODE, metavar="SPEC,SPEC", help="An agent for each seat."),
+        option("--seats", panel=MODE, metavar="SPEC,SPEC", help="An agent for each seat."),
     ] = None
     p2_engine_mode: Annotated[
-        str | None, _opt("--p2-engine-mode", panel=MODE, metavar="MODE", help="Mode of seat 2.")
+        str | None, option("--p2-engine-mode", panel=MODE, metavar="MODE", help="Mode of seat 2.")
     ] = None
     p3_engine_mode: Annotated[
-        str | None, _opt("--p3-engine-mode", panel=MODE, metavar="MODE", help="Mode of seat 3.")
+        str | None, option("--p3-engine-mode", panel=MODE, metavar="MODE", help="Mode of seat 3.")
     ] = None
     p4_engine_mode: Annotated[
-        str | None, _opt("--p4-engine-mode", panel=MODE, metavar="MODE", help="Mode of seat 4.")
+        str | None, option("--p4-engine-mode", panel=MODE, metavar="MODE", help="Mode of seat 4.")
     ] = None
     fixed_seats: Annotated[
         bool,
@@ -104,7 +105,7 @@ class Options(CanonicalOptions):
     ] = False
     nn_model_id: Annotated[
         str | None,
-        _opt(
+        option(
             "--nn-model-id",
             panel=MODE,
             metavar="ID",
@@ -115,15 +116,15 @@ class Options(CanonicalOptions):
     ] = None
     difficulty_band: Annotated[
         Literal["canonical", "light"],
-        _opt("--difficulty-band", panel=MODE, help="Levels of the ladder in mixed games."),
+        option("--difficulty-band", panel=MODE, help="Levels of the ladder in mixed games."),
     ] = "canonical"
     nn_pool_size: Annotated[
         int,
-        _opt("--nn-pool-size", panel=MODE, min=0, help="Earlier models in best-vs-pool; 0 is 5."),
+        option("--nn-pool-size", panel=MODE, min=0, help="Earlier models in best-vs-pool; 0 is 5."),
     ] = 0
     nn_pool_dir: Annotated[
         Path | None,
-        _opt(
+        option(
             "--nn-pool-dir",
             panel=MODE,
             metavar="DIR",
@@ -132,15 +133,17 @@ class Options(CanonicalOptions):
     ] = None
     nnue_blend: Annotated[
         float,
-        _opt("--nnue-blend", panel=MODE, min=0, max=1, help="Share of NNUE in nnue-guided."),
+        option("--nnue-blend", panel=MODE, min=0, max=1, help="Share of NNUE in nnue-guided."),
     ] = 0.5
     mix_ratio: Annotated[
         float,
-        _opt("--mix-ratio", panel=MODE, min=0, max=1, help="Share of heuristic choices in mixed."),
+        option(
+            "--mix-ratio", panel=MODE, min=0, max=1, help="Share of heuristic choices in mixed."
+        ),
     ] = 0.8
     weights_file: Annotated[
         Path | None,
-        _opt(
+        option(
             "--weights-file",
             "--heuristic-weights-file",
             panel=MODE,
@@ -150,13 +153,13 @@ class Options(CanonicalOptions):
     ] = None
     heuristic_profile: Annotated[
         str | None,
-        _opt(
+        option(
             "--heuristic-profile", panel=MODE, metavar="ID", help="Id of the heuristic's weights."
         ),
     ] = None
     weights_profile: Annotated[
         str | None,
-        _opt("--profile", panel=MODE, metavar="ID", help="Id of the heuristic's weights."),
+        option("--profile", panel=MODE, metavar="ID", help="Id of the heuristic's weights."),
     ] = None
     use_heuristic: Annotated[
         bool,
@@ -167,16 +170,16 @@ class Options(CanonicalOptions):
     ] = False
     policy_model: Annotated[
         str | None,
-        _opt("--policy-model", panel=MODE, metavar="ID", help="Model of --use-policy."),
+        option("--policy-model", panel=MODE, metavar="ID", help="Model of --use-policy."),
     ] = None
 
     # --- search control
     mcts_sims: Annotated[
-        int, _opt("--mcts-sims", panel=SEARCH, min=1, help="Simulations of a search.")
+        int, option("--mcts-sims", panel=SEARCH, min=1, help="Simulations of a search.")
     ] = 100
     full_search_fraction: Annotated[
         float,
-        _opt(
+        option(
             "--full-search-fraction",
             panel=SEARCH,
             min=0,
@@ -186,7 +189,7 @@ class Options(CanonicalOptions):
     ] = 1.0
     full_sims: Annotated[
         int | None,
-        _opt(
+        option(
             "--full-sims",
             panel=SEARCH,
             min=1,
@@ -195,21 +198,21 @@ class Options(CanonicalOptions):
     ] = None
     cheap_sims: Annotated[
         int | None,
-        _opt(
+        option(
             "--cheap-sims", panel=SEARCH, min=1, help="Simulations of a cheap one [full / 6, >= 8]."
         ),
     ] = None
     temperature_preset: Annotated[
         str | None,
-        _opt("--temperature-preset", panel=SEARCH, metavar="NAME", help="Temperature schedule."),
+        option("--temperature-preset", panel=SEARCH, metavar="NAME", help="Temperature schedule."),
     ] = None
     temperature: Annotated[
         float | None,
-        _opt("--temperature", panel=SEARCH, min=0, max=10, help="Fixed temperature of choices."),
+        option("--temperature", panel=SEARCH, min=0, max=10, help="Fixed temperature of choices."),
     ] = None
     temperature_mix: Annotated[
         Literal["uniform", "weighted", "random"] | None,
-        _opt("--temperature-mix", panel=SEARCH, help="Draw a temperature for each game."),
+        option("--temperature-mix", panel=SEARCH, help="Draw a temperature for each game."),
     ] = None
     temperature_scale_board: Annotated[
         bool,
@@ -217,31 +220,31 @@ class Options(CanonicalOptions):
     ] = False
     resign: Annotated[
         Literal["off", "soft", "hard"] | None,
-        _opt(
+        option(
             "--resign",
             panel=SEARCH,
             help="Decided games: off, searched less, or resigned [soft with a net, else off].",
         ),
     ] = None
     resign_threshold: Annotated[
-        float, _opt("--resign-threshold", panel=SEARCH, help="Value that decides a game.")
+        float, option("--resign-threshold", panel=SEARCH, help="Value that decides a game.")
     ] = 0.95
     resign_plies: Annotated[
-        int, _opt("--resign-plies", panel=SEARCH, min=1, help="Choices in a row above it.")
+        int, option("--resign-plies", panel=SEARCH, min=1, help="Choices in a row above it.")
     ] = 6
     resign_audit: Annotated[
-        float, _opt("--resign-audit", panel=SEARCH, help="Share of games never shortened.")
+        float, option("--resign-audit", panel=SEARCH, help="Share of games never shortened.")
     ] = 0.1
     weight_noise: Annotated[
         float,
-        _opt("--weight-noise", panel=SEARCH, help="Noise on the heuristic's weights, per game."),
+        option("--weight-noise", panel=SEARCH, help="Noise on the heuristic's weights, per game."),
     ] = 0.0
     noise_scale: Annotated[
-        float, _opt("--noise-scale", panel=SEARCH, help="Noise on the heuristic's values.")
+        float, option("--noise-scale", panel=SEARCH, help="Noise on the heuristic's values.")
     ] = 0.0
     think_time_ms: Annotated[
         float | None,
-        _opt("--think-time-ms", panel=SEARCH, min=1, help="Time of a search [none: budgets]."),
+        option("--think-time-ms", panel=SEARCH, min=1, help="Time of a search [none: budgets]."),
     ] = None
     watch_model_updates: Annotated[
         bool,
@@ -251,11 +254,11 @@ class Options(CanonicalOptions):
     ] = False
     model_reload_interval: Annotated[
         int,
-        _opt("--model-reload-interval", panel=SEARCH, min=1, help="Games between two looks."),
+        option("--model-reload-interval", panel=SEARCH, min=1, help="Games between two looks."),
     ] = 100
     model_alias_path: Annotated[
         Path | None,
-        _opt(
+        option(
             "--model-alias-path",
             panel=SEARCH,
             metavar="FILE",
@@ -266,7 +269,7 @@ class Options(CanonicalOptions):
     # --- openings
     opening_random_moves: Annotated[
         str,
-        _opt(
+        option(
             "--opening-random-moves",
             "--random-opening-moves",
             panel=OPENING,
@@ -276,7 +279,7 @@ class Options(CanonicalOptions):
     ] = "0"
     opening_top_k: Annotated[
         int,
-        _opt(
+        option(
             "--opening-top-k",
             panel=OPENING,
             min=0,
@@ -285,11 +288,11 @@ class Options(CanonicalOptions):
     ] = 0
     opening_book: Annotated[
         Path | None,
-        _opt("--opening-book", panel=OPENING, metavar="FILE", help="Book to begin games with."),
+        option("--opening-book", panel=OPENING, metavar="FILE", help="Book to begin games with."),
     ] = None
     fork_fraction: Annotated[
         float,
-        _opt(
+        option(
             "--fork-fraction",
             panel=OPENING,
             min=0,
@@ -299,7 +302,7 @@ class Options(CanonicalOptions):
     ] = 0.0
     swap_sides_probability: Annotated[
         float | None,
-        _opt(
+        option(
             "--swap-sides-probability",
             panel=OPENING,
             min=0,
@@ -310,11 +313,11 @@ class Options(CanonicalOptions):
 
     # --- output
     output_dir: Annotated[
-        Path | None, _opt("--output-dir", panel=OUTPUT, metavar="DIR", help="Run folder.")
+        Path | None, option("--output-dir", panel=OUTPUT, metavar="DIR", help="Run folder.")
     ] = None
     record_db: Annotated[
         Path | None,
-        _opt(
+        option(
             "--record-db",
             "--output-db",
             "--db",
@@ -336,14 +339,14 @@ class Options(CanonicalOptions):
     ] = True
     log_jsonl: Annotated[
         Path | None,
-        _opt("--log-jsonl", panel=OUTPUT, metavar="FILE", help="Append games as JSON lines."),
+        option("--log-jsonl", panel=OUTPUT, metavar="FILE", help="Append games as JSON lines."),
     ] = None
     summary_json: Annotated[
         Path | None,
-        _opt("--summary-json", panel=OUTPUT, metavar="FILE", help="Copy of the summary."),
+        option("--summary-json", panel=OUTPUT, metavar="FILE", help="Copy of the summary."),
     ] = None
     min_game_length: Annotated[
-        int, _opt("--min-game-length", panel=OUTPUT, min=0, help="Tag shorter games `short`.")
+        int, option("--min-game-length", panel=OUTPUT, min=0, help="Tag shorter games `short`.")
     ] = 0
     resume: Annotated[
         bool,
@@ -354,7 +357,7 @@ class Options(CanonicalOptions):
     ] = False
     square8_pool: Annotated[
         str | None,
-        _opt(
+        option(
             "--square8-state-pool-output",
             panel=OUTPUT,
             metavar="[FILE]",
@@ -363,28 +366,28 @@ class Options(CanonicalOptions):
     ] = None
     square19_pool: Annotated[
         str | None,
-        _opt(
+        option(
             "--square19-state-pool-output", panel=OUTPUT, metavar="FILE", help="Pool of square19."
         ),
     ] = None
     hex_pool: Annotated[
         str | None,
-        _opt("--hex-state-pool-output", panel=OUTPUT, metavar="FILE", help="Pool of hexagonal."),
+        option("--hex-state-pool-output", panel=OUTPUT, metavar="FILE", help="Pool of hexagonal."),
     ] = None
     square8_pool_states: Annotated[
         int,
-        _opt("--square8-state-pool-max-states", panel=OUTPUT, min=0, help="Most positions."),
+        option("--square8-state-pool-max-states", panel=OUTPUT, min=0, help="Most positions."),
     ] = 500
     square19_pool_states: Annotated[
         int,
-        _opt("--square19-state-pool-max-states", panel=OUTPUT, min=0, help="Most positions."),
+        option("--square19-state-pool-max-states", panel=OUTPUT, min=0, help="Most positions."),
     ] = 0
     hex_pool_states: Annotated[
-        int, _opt("--hex-state-pool-max-states", panel=OUTPUT, min=0, help="Most positions.")
+        int, option("--hex-state-pool-max-states", panel=OUTPUT, min=0, help="Most positions.")
     ] = 0
     square8_pool_every: Annotated[
         int,
-        _opt(
+        option(
             "--square8-state-pool-sampling-interval",
             panel=OUTPUT,
             min=0,
@@ -393,7 +396,7 @@ class Options(CanonicalOptions):
     ] = 4
     square19_pool_every: Annotated[
         int,
-        _opt(
+        option(
             "--square19-state-pool-sampling-interval",
             panel=OUTPUT,
             min=0,
@@ -402,7 +405,7 @@ class Options(CanonicalOptions):
     ] = 0
     hex_pool_every: Annotated[
         int,
-        _opt(
+        option(
             "--hex-state-pool-sampling-interval",
             panel=OUTPUT,
             min=0,
@@ -414,13 +417,13 @@ class Options(CanonicalOptions):
     # --- the machine
     workers: Annotated[
         str,
-        _opt(
+        option(
             "--workers", panel=MACHINE, metavar="N", help="Worker processes; auto: thread budget."
         ),
     ] = "auto"
     games_per_worker: Annotated[
         int | None,
-        _opt(
+        option(
             "--games-per-worker",
             "--gpu-batch-size",
             "--batch-size",
@@ -431,7 +434,7 @@ class Options(CanonicalOptions):
     ] = None
     device: Annotated[
         str,
-        _opt("--device", panel=MACHINE, metavar="NAME", help="auto, cpu, cuda or cuda:N."),
+        option("--device", panel=MACHINE, metavar="NAME", help="auto, cpu, cuda or cuda:N."),
     ] = "auto"
     gpu: Annotated[bool, _flag("--gpu", panel=MACHINE, help="The same as --device cuda.")] = False
     no_numba: Annotated[
@@ -439,11 +442,11 @@ class Options(CanonicalOptions):
     ] = False
     gc_interval: Annotated[
         int,
-        _opt("--gc-interval", panel=MACHINE, min=0, help="Games between garbage collections."),
+        option("--gc-interval", panel=MACHINE, min=0, help="Games between garbage collections."),
     ] = 0
     intra_game_gc_interval: Annotated[
         int,
-        _opt(
+        option(
             "--intra-game-gc-interval",
             panel=MACHINE,
             min=0,
@@ -452,7 +455,7 @@ class Options(CanonicalOptions):
     ] = 0
     worker_memory_mb: Annotated[
         int | None,
-        _opt(
+        option(
             "--worker-memory-mb",
             panel=MACHINE,
             min=64,
@@ -472,7 +475,7 @@ class Options(CanonicalOptions):
     # --- checks
     soak_profile: Annotated[
         Literal["python-strict", "ai-healthcheck"] | None,
-        _opt(
+        option(
             "--profile",
             panel=CHECKS,
             help="python-strict: 6 games beside plain-Python rules; ai-healthcheck: 2 games of "
@@ -484,7 +487,7 @@ class Options(CanonicalOptions):
     ] = False
     parity_mode: Annotated[
         Literal["off", "warn", "strict"],
-        _opt(
+        option(
             "--parity-mode",
             panel=CHECKS,
             help="Compare 5 % of the games with the plain rules; strict ends at a difference. "
@@ -497,7 +500,7 @@ class Options(CanonicalOptions):
     ] = False
     shadow_sample_rate: Annotated[
         float,
-        _opt(
+        option(
             "--shadow-sample-rate",
             panel=CHECKS,
             min=0,
@@ -507,7 +510,7 @@ class Options(CanonicalOptions):
     ] = 0.05
     shadow_threshold: Annotated[
         float,
-        _opt(
+        option(
             "--shadow-threshold",
             panel=CHECKS,
             min=0,
@@ -527,7 +530,7 @@ class Options(CanonicalOptions):
     ] = False
     checkpoint_interval: Annotated[
         int,
-        _opt(
+        option(
             "--checkpoint-interval",
             panel=OUTPUT,
             min=0,
