@@ -249,8 +249,11 @@ def opened(spec: BoardSpec, seed: int) -> Position:
 @pytest.mark.parametrize("config", ["square8_2p", "hex8_3p"])
 @pytest.mark.parametrize("level", BUDGETS)
 def test_no_level_plays_other_games_in_other_company(
-    level: int, config: str, objects: Path
+    level: int, config: str, objects: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.syspath_prepend(
+        Path(__file__).parents[1]
+    )  # where spawned processes find this module
     text = f"ladder:level={level}"
     model("nnue", BoardSpec.create(*parse_config(config)), objects)
     model("net", BoardSpec.create(*parse_config(config)), objects)
