@@ -38,27 +38,31 @@ Record = Any
 
 def rings_of(s: Record, cell: int) -> str:
     """Return the rings of a stack as digits from bottom to top."""
-    below, owner = s["below"], s["owner"]
-    digits = []
-    ring = int(s["top"][cell])
-    while ring >= 0:
-        digits.append(str(owner[ring]))
-        ring = int(below[ring])
-    return "".join(reversed(digits))
+    return _rings(int(s["top"][cell]), s["below"].tolist(), s["owner"].tolist())
+
+
+def _rings(top: int, below: list[int], owner: list[int]) -> str:
+    digits = ""
+    while top >= 0:
+        digits = str(owner[top]) + digits
+        top = below[top]
+    return digits
 
 
 def board_text(s: Record, keys: tuple[str, ...]) -> str:
     """Write the S, M and C fields."""
-    codes = s["cell"][: len(keys)]
+    used = int(s["misc"][lay.RINGS_USED])
+    top, below, owner = s["top"].tolist(), s["below"][:used].tolist(), s["owner"][:used].tolist()
     stacks, markers, collapsed = [], [], []
-    for c in np.flatnonzero(codes).tolist():
-        code = int(codes[c])
+    for key, code, ring in zip(keys, s["cell"].tolist(), top, strict=False):
+        if code == lay.EMPTY:
+            continue
         if code < lay.STACK1:
-            markers.append(f"{keys[c]}:{code}")
+            markers.append(f"{key}:{code}")
         elif code < lay.COLLAPSED1:
-            stacks.append(f"{keys[c]}:{rings_of(s, c)}")
+            stacks.append(f"{key}:{_rings(ring, below, owner)}")
         else:
-            collapsed.append(f"{keys[c]}:{code - lay.COLLAPSED}")
+            collapsed.append(f"{key}:{code - lay.COLLAPSED}")
     return f"S={' '.join(stacks)};M={' '.join(markers)};C={' '.join(collapsed)}"
 
 
@@ -75,7 +79,7 @@ def pending(s: Record) -> str:
 def canonical_text(s: Record, spec: BoardSpec) -> str:
     """Write a position as its canonical text."""
     keys = geometry(spec.board).keys
-    m = [int(v) for v in s["misc"]]
+    m = s["misc"].tolist()
     over = m[lay.PHASE] == lay.OVER
     if over:
         turn = "cur=0;only=-;pend=-;act=0;rec=0;st=over"
@@ -95,7 +99,7 @@ def canonical_text(s: Record, spec: BoardSpec) -> str:
 
 def lps_text(s: Record, spec: BoardSpec) -> str:
     """Write the last-player-standing counters (FORMAT.md 5)."""
-    m = [int(v) for v in s["misc"]]
+    m = s["misc"].tolist()
     mask = ",".join(
         f"{q}:{m[lay.LPS_REAL] >> q & 1}"
         for q in range(1, spec.players + 1)
