@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from ringrift.core.intervals import wilson
 from ringrift.evaluation.elo import normalised_elo
 from ringrift.evaluation.intervals import (
     confidence_sequence,
     design_effect,
-    wilson,
     wilson_of_blocks,
 )
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ringrift.core.errors import DataError
-from ringrift.evaluation.intervals import wilson
+from ringrift.core.intervals import wilson
 from ringrift.evaluation.matches import MatchResult
 from ringrift.evaluation.sprt import Standing
 from ringrift.loop.promotion import Measured, decide

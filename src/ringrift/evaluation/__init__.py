@@ -3,7 +3,7 @@
 | module | holds |
 |---|---|
 | `elo` | scores and Elo differences |
-| `intervals` | Wilson intervals and the betting confidence sequence |
+| `intervals` | intervals of match scores and the betting confidence sequence |
 | `sprt` | the sequential test over blocks |
 | `openings` | random openings that both sides play |
 | `matches` | plans, the runner, results from stored games |

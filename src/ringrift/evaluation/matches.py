@@ -19,9 +19,10 @@ from typing import Any, Literal, Protocol
 
 from ringrift.core.errors import DataError, RingriftError, UsageError
 from ringrift.core.ids import canonical_json, content_id
+from ringrift.core.intervals import Interval
 from ringrift.core.log import get_logger
 from ringrift.evaluation.elo import elo_from_score
-from ringrift.evaluation.intervals import Interval, confidence_sequence, wilson_of_blocks
+from ringrift.evaluation.intervals import confidence_sequence, wilson_of_blocks
 from ringrift.evaluation.openings import openings
 from ringrift.evaluation.sprt import SequentialTest, Standing, judge
 from ringrift.records.record import AgentRef, GameRecord, default_max_plies

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ringrift.evaluation.intervals import wilson
+from ringrift.core.intervals import wilson
 
 if TYPE_CHECKING:
     from ringrift.evaluation.matches import MatchResult

@@ -5,8 +5,9 @@ from importlib import metadata
 
 import pytest
 
-from ringrift.cli.checks.installation import requirements, satisfies, verify
+from ringrift.cli.checks.installation import verify
 from ringrift.cli.checks.model import installed_version
+from ringrift.core.version_ranges import requirements, satisfies
 
 from .conftest import plant
 

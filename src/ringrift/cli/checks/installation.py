@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from ringrift.cli.checks.model import Check, Context, Finding, fail, ok, warn
+from ringrift.core.version_ranges import requirements, satisfies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,9 +24,6 @@ LEAST_SQLITE = (3, 37)
 COMPILED_LIBRARIES = ("numba", "llvmlite", "numpy", "torch")
 HASHING_S = 10.0
 NAMED_AT_MOST = 4
-
-_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?$")
-_OPERATORS = re.compile(r"(>=|<=|==|!=|~=|>|<)\s*([0-9][^,\s]*)")
 
 
 def check_python(context: Context) -> Iterable[Finding]:
@@ -209,51 +207,11 @@ def _digest(path: Path, algorithm: str) -> str:
     return urlsafe_b64encode(found).rstrip(b"=").decode()
 
 
-def requirements(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and version range of each requirement that no extra guards."""
-    for line in lines:
-        found = _REQUIREMENT.match(line)
-        if found is None or "extra" in (found.group(3) or ""):
-            continue
-        yield found.group(1), found.group(2).strip()
-
-
-def satisfies(version: str, wanted: str) -> bool:
-    """Compare a version with a range such as `>=2.0,<3`; only the numbers of releases count."""
-    have = _release(version)
-    for operator, text in _OPERATORS.findall(wanted):
-        bound = _release(text)
-        length = max(len(have), len(bound))
-        a, b = _padded(have, length), _padded(bound, length)
-        series = len(bound) - 1
-        held = {
-            ">=": a >= b,
-            "<=": a <= b,
-            "==": a == b,
-            "!=": a != b,
-            ">": a > b,
-            "<": a < b,
-            "~=": a >= b and a[:series] == b[:series],
-        }
-        if not held[operator]:
-            return False
-    return True
-
-
 def named(problems: Iterable[str]) -> str:
     """Join the first few problems and say how many more there are."""
     listed = list(problems)
     more = f"; and {len(listed) - NAMED_AT_MOST} more" if len(listed) > NAMED_AT_MOST else ""
     return "; ".join(listed[:NAMED_AT_MOST]) + more
-
-
-def _release(version: str) -> tuple[int, ...]:
-    found = re.match(r"\d+(?:\.\d+)*", version)
-    return tuple(int(part) for part in found.group().split(".")) if found else ()
-
-
-def _padded(release: tuple[int, ...], length: int) -> tuple[int, ...]:
-    return release + (0,) * (length - len(release))
 
 
 CHECKS = (

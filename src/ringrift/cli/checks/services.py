@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ringrift.cli.checks.installation import satisfies
 from ringrift.cli.checks.model import Check, Context, Finding, Port, fail, ok, warn
 from ringrift.core.errors import NotRunningError
+from ringrift.core.version_ranges import satisfies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
