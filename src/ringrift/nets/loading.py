@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ringrift.nets.container import read_card
+from ringrift.nets.container import Card, ModelError, read_card
+from ringrift.rules import BoardSpec
 
 if TYPE_CHECKING:
     from ringrift.nets.model_file import LoadedModel
     from ringrift.nets.nnue.evaluator import NnueModel
-    from ringrift.rules.spec import BoardSpec
 
 
 def open_model(path: Path, spec: BoardSpec) -> LoadedModel | NnueModel:
@@ -26,3 +27,18 @@ def open_model(path: Path, spec: BoardSpec) -> LoadedModel | NnueModel:
     from ringrift.nets.model_file import load_model
 
     return load_model(path, spec)
+
+
+def spec_of(card: Card, ref: str) -> BoardSpec:
+    """Return the specification a card names: of the boards, line lengths and swap rules there are.
+
+    Raises `ModelError` (`spec_mismatch`) for other rule options, such as another number of rings.
+    """
+    for swap, length in product((False, True), (None, 3, 4)):
+        spec = BoardSpec.create(
+            card["board"], card["players"], swap_rule=swap, base_line_length=length
+        )
+        if spec.hash == card["board_spec_hash"]:
+            return spec
+    detail = f"rules {card['board_spec_hash']} are not those of {card['config']} in this version"
+    raise ModelError("spec_mismatch", ref, detail)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ringrift.rules import engine, trace
+from ringrift.rules import engine, packing, trace
 from ringrift.rules import layout as lay
 from ringrift.rules import moves as mv
 from ringrift.rules.canonical import canonical_text, lps_text, read_position, rings_of
 from ringrift.rules.codec import codec
 from ringrift.rules.draw import Drawing, svg, text
-from ringrift.rules.errors import IllegalMove
+from ringrift.rules.errors import IllegalMove, InvalidPosition
 from ringrift.rules.geometry import board_tables, geometry
 from ringrift.rules.ranking import ranks
 from ringrift.rules.spec import BoardSpec
@@ -113,6 +113,36 @@ class Position:
         if spec is None:
             spec = BoardSpec.create(board or "square8", players, **options)
         return cls(spec, read_position(text, spec))
+
+    @classmethod
+    def unpack(cls, spec: BoardSpec, data: bytes) -> Position:
+        """Read what `packed` returned; raises `InvalidPosition` for any other bytes."""
+        boards = board_view(spec)
+        size = int(packing.size_of(boards))
+        if len(data) != size:
+            raise InvalidPosition(f"packed position of {len(data)} bytes; expected {size}")
+        states = lay.zeros(1, lay.STATE)
+        row = np.frombuffer(data, np.uint8)
+        fault = int(packing.unpack_one(row, lay.view(states), 0, boards))
+        if fault != packing.FINE:
+            raise InvalidPosition(
+                f"packed position of {spec.config} with impossible content",
+                where=f"field {packing.FAULTS[fault]}",
+            )
+        return cls(spec, states)
+
+    def packed(self) -> bytes:
+        """Return the whole position as bytes, as many for each one of a specification (`packing`).
+
+        Raises `InvalidPosition` for more rings than the specification hands out.
+        """
+        boards = board_view(self.spec)
+        row = np.zeros(int(packing.size_of(boards)), np.uint8)
+        if not packing.pack_one(self._view, 0, boards, row):
+            raise InvalidPosition(
+                f"more rings than the {self.spec.rings_per_player} of each player", where="field S"
+            )
+        return row.tobytes()
 
     def record(self) -> Any:
         """Return a copy of the compiled record, one element of `layout.STATE`."""
