@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from ringrift.core.errors import DataError, RefusedError
+from ringrift.core.errors import DataError, RefusedError, UsageError
 from ringrift.records import GameStore, to_bytes
 from ringrift.records.columns import derived
 from ringrift.records.schema import MIGRATIONS, VERSION
@@ -33,6 +33,8 @@ TABLES = {
     "meta": "key TEXT, value TEXT",
     "progress": "input TEXT, source TEXT, items INT, done INT, at REAL",
     "game_counts": "config TEXT, purpose TEXT, status TEXT, split TEXT, games INT",
+    "inputs": """path TEXT, request TEXT, offset INT, second INT, items INT, digest TEXT, size INT,
+        mtime_ns INT, at REAL""",
 }
 INDICES = {
     "config, status, split, ingested_at",
@@ -43,6 +45,7 @@ INDICES = {
     "purpose",
     "reason",
     "ingested_at",
+    "gate_version",
     "game, sims, made_at",
 }
 
@@ -105,17 +108,17 @@ def test_what_no_row_may_hold_is_refused(path, store, sql):
     connection.close()
 
 
-def test_of_a_stored_game_only_status_and_split_change(path, store):
+def test_of_a_stored_game_only_status_split_and_gate_version_change(path, store):
     store.ingest([(game, None) for game in GAMES])
     columns = [row[1] for row in rows(path, "PRAGMA table_info(games)")]
-    free = {"status": "'quarantined'", "split": "'never'"}
+    free = {"status": "'quarantined'", "split": "'never'", "gate_version": "7"}
     for name in columns:
         value = free.get(name, f'"{name}"')  # not even by what it is
         sql = f'UPDATE games SET "{name}" = {value} WHERE seq = 2'
         if name in free:
             change(path, sql)
         else:
-            with pytest.raises(sqlite3.IntegrityError, match="only status and split"):
+            with pytest.raises(sqlite3.IntegrityError, match="only status, split and gate_version"):
                 change(path, sql)
     assert counts_agree(path)
     assert store.count() == len(GAMES) - 1
@@ -124,6 +127,24 @@ def test_of_a_stored_game_only_status_and_split_change(path, store):
 def test_it_is_written_ahead_and_synchronously(path, store):
     assert rows(path, "PRAGMA journal_mode") == [("wal",)]
     assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+# --- kinds
+
+
+def test_a_store_is_canonical_unless_it_was_made_for_self_play(tmp_path):
+    with GameStore.open(tmp_path / "a.db", writer=True) as store:
+        assert store.kind == "canonical"
+    with GameStore.open(tmp_path / "b.db", writer=True, kind="selfplay") as store:
+        assert store.kind == "selfplay"
+    with GameStore.open(tmp_path / "b.db", writer=True) as store:  # as it was made
+        assert store.kind == "selfplay"
+    with pytest.raises(UsageError, match="canonical, selfplay"):
+        GameStore.open(tmp_path / "c.db", writer=True, kind="other")
+    assert not (tmp_path / "c.db").exists()
+    change(tmp_path / "b.db", "UPDATE meta SET value = 'x' WHERE key = 'kind'")
+    with GameStore.open(tmp_path / "b.db") as store, pytest.raises(DataError, match=r"meta\.kind"):
+        _ = store.kind
 
 
 # --- versions
@@ -177,6 +198,7 @@ def test_a_store_of_every_earlier_version_is_brought_up_to_date(path, tmp_path, 
     assert counts_agree(path)
     assert rows(path, "SELECT * FROM games ORDER BY seq") == before
     with GameStore.open(path, writer=True) as store:
+        assert store.kind == "canonical"
         assert store.ingest([(game, None) for game in GAMES]).added == 1  # the one withdrawn
     GameStore.open(tmp_path / "new.db", writer=True).close()
     assert schema_of(path) == schema_of(tmp_path / "new.db")

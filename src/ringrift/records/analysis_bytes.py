@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from itertools import accumulate, pairwise
 
 from ringrift.records.envelope import Fields, decode, encode, from_units, seal, to_units, unseal
-from ringrift.records.game_bytes import check_identity, from_bytes, to_bytes
-from ringrift.records.record import Analysis, GameRecord, PlyAnalysis, VerificationError
+from ringrift.records.game_bytes import check_identity
+from ringrift.records.record import Analysis, PlyAnalysis, VerificationError
 from ringrift.records.varints import pack_numbers, unpack_numbers
 
 ANALYSIS_FORMAT = "ringrift.analysis/1"
@@ -56,15 +56,13 @@ def analysis_from_bytes(data: bytes) -> Analysis:
     return analysis
 
 
-def pair_to_bytes(record: GameRecord, analysis: Analysis | None) -> bytes:
-    """Encode a game with its search statistics, if it has any."""
-    return seal_pair(to_bytes(record), None if analysis is None else analysis_to_bytes(analysis))
+def searched_plies(data: bytes) -> list[tuple[int, str, int]]:
+    """Return ply, kind and simulations of each distribution, the distributions undecoded.
 
-
-def pair_from_bytes(data: bytes) -> tuple[GameRecord, Analysis | None]:
-    """Decode what `pair_to_bytes` wrote."""
-    game, analysis = open_pair(data)
-    return from_bytes(game), None if analysis is None else analysis_from_bytes(analysis)
+    For bytes that were verified; raises `VerificationError` for bytes that were altered since.
+    """
+    _, body = unseal(data, ANALYSIS_FORMAT)
+    return [(p.ply, p.kind, p.sims) for p in decode(body, _Analysis).plies]
 
 
 def seal_pair(game: bytes, analysis: bytes | None) -> bytes:

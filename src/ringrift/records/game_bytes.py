@@ -99,6 +99,16 @@ def from_bytes(data: bytes) -> GameRecord:
     return record
 
 
+def meta_from_bytes(data: bytes) -> GameMeta:
+    """Read where a game comes from, and leave its moves undecoded.
+
+    For bytes that were verified; raises `VerificationError` for bytes that were altered since.
+    """
+    _, body = unseal(data, GAME_FORMAT)
+    meta = decode(body, _Game).meta
+    return GameMeta(**{name: getattr(meta, name) for name in GameMeta.__slots__})
+
+
 def check_identity(claimed: str, computed: str) -> None:
     """Raise `VerificationError` if an id is not the hash of its content."""
     if claimed != computed:

@@ -9,6 +9,9 @@ from ringrift.records.game_bytes import from_bytes
 from ringrift.records.record import Analysis, GameRecord, VerificationError
 from ringrift.records.verify import verified_play
 
+SOURCE_TAG = "source:"
+"""Begins the tag that names where an imported game comes from."""
+
 GATE_VERSION = 1
 """Rises whenever verification asks for more."""
 
@@ -18,11 +21,13 @@ class Gate:
     """What an ingest asks and grants beside verification.
 
     `admit_imports` gives imported games a split by content, as self-play has it; `completed` refuses
-    games that the ply limit cut.
+    games that the ply limit cut. Games whose source has one of `match_sources` in its name are
+    matches, which nobody learns from.
     """
 
     admit_imports: bool = False
     completed: bool = False
+    match_sources: tuple[str, ...] = ()
 
     def check(self, record: GameRecord, analysis: Analysis | None) -> str:
         """Verify a game; return its play hash. Raises `VerificationError` with the reason."""
@@ -31,6 +36,14 @@ class Gate:
             detail = f"the limit of {record.max_plies} plies ended it; expected an end by the rules"
             raise VerificationError("incomplete", detail, ply=len(record.moves) - 1)
         return play
+
+    def purpose_of(self, record: GameRecord) -> str:
+        """Return the purpose that a game's split follows."""
+        sources = [tag for tag in record.meta.tags if tag.startswith(SOURCE_TAG)]
+        parts = self.match_sources
+        if any(part.lower() in source.lower() for source in sources for part in parts):
+            return "match"
+        return record.meta.purpose
 
 
 VERIFIED = Gate()

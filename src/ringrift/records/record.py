@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -318,9 +318,9 @@ def check_record(record: GameRecord) -> None:
         raise refuse("agents", f"{len(record.agents)} agents", f"{players}, one per seat")
     for seat, agent in enumerate(record.agents, 1):
         _check_agent(f"agents[{seat - 1}]", agent)
-    for ply, move in enumerate(record.moves):
-        if not 0 <= move < MOVE_LIMIT:
-            raise refuse(f"moves[{ply}]", move, "a packed move below 2**40")
+    ply = _first_beyond(record.moves, MOVE_LIMIT)
+    if ply is not None:
+        raise refuse(f"moves[{ply}]", record.moves[ply], "a packed move below 2**40")
     for ply, mark in record.marks.items():
         if not 0 <= ply < plies:
             raise refuse("marks", ply, f"plies from 0 to {plies - 1}")
@@ -329,8 +329,9 @@ def check_record(record: GameRecord) -> None:
     hashes = -(-plies // CHECK_EVERY)
     if len(record.check) != hashes:
         raise refuse("check.hashes", f"{len(record.check)} hashes", f"{hashes} for {plies} plies")
-    for i, value in enumerate(record.check):
-        _whole(f"check.hashes[{i}]", value, 0, SEED_LIMIT - 1)
+    i = _first_beyond(record.check, SEED_LIMIT)
+    if i is not None:
+        _whole(f"check.hashes[{i}]", record.check[i], 0, SEED_LIMIT - 1)
     _check_result(record.result, players, plies)
     _check_meta(record.meta)
 
@@ -440,7 +441,12 @@ def _check_ply(name: str, ply: PlyAnalysis, players: int) -> None:
             and min(counts.values()) >= least
             and max(counts.values()) < 1 << 31
         ):
-            raise refuse(f"{name}.{field_name}", counts, "packed moves with positive counts")
+            raise VerificationError(
+                "bad_policy",
+                f"found {counts!r:.80}; expected packed moves with positive counts",
+                ply=ply.ply,
+                where=f"field {name}.{field_name}",
+            )
     total = sum(ply.policy.values())
     if total != POLICY_TOTAL:
         expected = f"numbers that sum to {POLICY_TOTAL}"
@@ -450,6 +456,13 @@ def _check_ply(name: str, ply: PlyAnalysis, players: int) -> None:
             ply=ply.ply,
             where=f"field {name}.policy",
         )
+
+
+def _first_beyond(numbers: Sequence[int], limit: int) -> int | None:
+    """Return the place of the first number that is negative or not below `limit`."""
+    if not numbers or (min(numbers) >= 0 and max(numbers) < limit):
+        return None
+    return next(i for i, number in enumerate(numbers) if not 0 <= number < limit)
 
 
 def _whole(name: str, value: int, low: int, high: int) -> None:

@@ -12,7 +12,11 @@ MOST_KEPT_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Bytes that are no game, and the complaint; its `where` names file and line or byte."""
+    """Bytes that are no game, and the complaint; its `where` names file and line or byte.
+
+    `analysis` are the bytes of the search statistics that came with it.
+    """
 
     data: bytes
     error: VerificationError
+    analysis: bytes | None = None

@@ -118,10 +118,19 @@ VIEWS = {"train": "trainable", "val": "validation", "holdout": "holdout"}
 SPLITS = (*VIEWS, "never")
 
 _FIXED = (
-    "seq, id, play_hash, gate_version, config, board, players, rules_hash, spec_hash, seed, plies,"
-    ' winner, "end", reason, ranks, final_hash, purpose, run, "index", host, agents, played_at,'
+    "seq, id, play_hash, config, board, players, rules_hash, spec_hash, seed, plies, winner,"
+    ' "end", reason, ranks, final_hash, purpose, run, "index", host, agents, played_at,'
     " ingested_at, shard, record"
 )
+
+
+def _fixed(columns: str) -> str:
+    """Keep columns of a stored game as they are."""
+    return f"""
+    CREATE TRIGGER games_fixed BEFORE UPDATE OF {columns} ON games BEGIN
+        SELECT RAISE (ABORT, 'of a stored game only status, split and gate_version change');
+    END
+    """
 
 
 def _counted(row: str, change: str) -> str:
@@ -169,20 +178,47 @@ _AT_SIZE = (
         {_counted("old", "-")} {_counted("new", "+")}
     END
     """,
-    f"""
-    CREATE TRIGGER games_fixed BEFORE UPDATE OF {_FIXED} ON games BEGIN
-        SELECT RAISE (ABORT, 'of a stored game only status and split change');
-    END
+    _fixed(f"gate_version, {_FIXED}"),
+)
+
+_DOOR = (
+    # What a store is for: games to learn from, or the record of a self-play run (data.md 12).
+    "INSERT INTO meta VALUES ('kind', 'canonical')",
+    # A recheck by a newer gate writes its version beside the game.
+    "DROP TRIGGER games_fixed",
+    _fixed(_FIXED),
+    # Whether an older gate let in any of them is asked before every training.
+    # A whole index with the status first would be taken for the views, whose copies it cannot find.
+    "CREATE INDEX games_gate ON games (gate_version) WHERE status = 'verified'",
+    # How far each file was read, under the same options; size and time once it was read to its end.
+    """
+    CREATE TABLE inputs (
+        path TEXT NOT NULL,
+        request TEXT NOT NULL,
+        offset INT NOT NULL,
+        second INT NOT NULL,
+        items INT NOT NULL,
+        digest TEXT NOT NULL,
+        size INT,
+        mtime_ns INT,
+        at REAL NOT NULL,
+        PRIMARY KEY (path, request)
+    ) STRICT, WITHOUT ROWID
     """,
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *(_view(name, split) for split, name in VIEWS.items())),
     _AT_SIZE,
+    _DOOR,
 )
 """Statements from version i to i + 1; an empty file has version 0."""
 
 VERSION = len(MIGRATIONS)
+
+CANONICAL, SELFPLAY = "canonical", "selfplay"
+KINDS = (CANONICAL, SELFPLAY)
+"""What a store is for: a source of training, or the record of self-play alone (data.md 12)."""
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -190,8 +226,13 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def prepare(connection: sqlite3.Connection, path: Path, *, writer: bool) -> None:
-    """Bring the tables to this version; refuse what is newer, or no store at all."""
+def prepare(
+    connection: sqlite3.Connection, path: Path, *, writer: bool, kind: str = CANONICAL
+) -> None:
+    """Bring the tables to this version; refuse what is newer, or no store at all.
+
+    An empty file becomes a store of `kind`.
+    """
     version = version_of(connection)
     if version > VERSION:
         raise RefusedError(
@@ -214,6 +255,8 @@ def prepare(connection: sqlite3.Connection, path: Path, *, writer: bool) -> None
         for statements in MIGRATIONS[version:]:
             for statement in statements:
                 connection.execute(statement)
+        if version == 0:
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'kind'", (kind,))
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

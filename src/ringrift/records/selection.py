@@ -17,13 +17,15 @@ class Filters(TypedDict, total=False):
     reason: str | None
     model: str | None
     since: float | None
+    gate_below: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """A choice of games. `since` is in Unix seconds: when stored or, of a record, when played.
 
-    `model` is a whole id; of records outside a store its first digits will do.
+    `model` is a whole id; of records outside a store its first digits will do. `gate_below` means
+    stored games that an older gate let through.
     """
 
     config: str | None = None
@@ -32,6 +34,7 @@ class Selection:
     reason: str | None = None
     model: str | None = None
     since: float | None = None
+    gate_below: int | None = None
 
     def where(self, *, model: bool = True) -> tuple[str, tuple[Any, ...]]:
         """Return the SQL condition on a verified row `g` and its values.
@@ -47,6 +50,9 @@ class Selection:
         if self.since is not None:
             conditions.append("g.ingested_at >= ?")
             values.append(self.since)
+        if self.gate_below is not None:
+            conditions.append("g.gate_version < ?")
+            values.append(self.gate_below)
         if model and self.model is not None:
             seats = "SELECT 1 FROM game_agents s WHERE s.game = g.id AND s.model = ?"
             conditions.append(f"EXISTS ({seats})")

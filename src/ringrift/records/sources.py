@@ -21,6 +21,7 @@ _KINDS = (
     (_SQLITE, ".db", "store"),
     (shards.MAGIC, shards.SUFFIX, "shard"),
     (journal.MAGIC, ".journal", "journal"),
+    (journal.OLD_MAGIC, ".journal", "journal"),
 )
 
 

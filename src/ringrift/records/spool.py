@@ -10,14 +10,13 @@ same shards.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from ringrift.core.files import lock, sync_folder
 from ringrift.records.journal import Journal
 from ringrift.records.record import Analysis, GameRecord
-from ringrift.records.shards import MOST_BYTES, MOST_GAMES, Group, ShardFile, write_shards
+from ringrift.records.shards import MOST_BYTES, MOST_GAMES, ShardFile, write_shards
 from ringrift.records.shards.layout import MOST_AGE_S
 
 
@@ -51,11 +50,11 @@ class Spool:
             self._journal = Journal(self.path)
             self._closing = stack.pop_all()
 
-    def append(self, record: GameRecord, analysis: Analysis | None = None) -> list[ShardFile]:
-        """Add a game; return the shards that this has made."""
+    def append(self, record: GameRecord, *analyses: Analysis | None) -> list[ShardFile]:
+        """Add a game with its analyses; return the shards that this has made."""
         if not self._journal.games:
             self._began_s = time.monotonic()
-        self._journal.append(record, analysis)
+        self._journal.append(record, *analyses)
         return self.cut_if_due()
 
     def cut_if_due(self) -> list[ShardFile]:
@@ -80,7 +79,7 @@ class Spool:
     def _cut_part(self) -> list[ShardFile]:
         if not self._part.exists():
             return []
-        made = write_shards(self.shards, _groups(self._part))
+        made = write_shards(self.shards, Journal.read_bytes(self._part))
         self._part.unlink()
         sync_folder(self._part.parent)
         return made
@@ -98,8 +97,3 @@ class Spool:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
-
-
-def _groups(path: Path) -> Iterator[Group]:
-    for game, analysis in Journal.read_bytes(path):
-        yield game, () if analysis is None else (analysis,)

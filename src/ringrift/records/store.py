@@ -15,15 +15,28 @@ from typing import Any, Unpack
 from ringrift.core.errors import DataError, RefusedError, UsageError
 from ringrift.core.files import lock, open_sqlite, transaction
 from ringrift.core.ids import resolve_prefix
+from ringrift.records.admission import Admission
 from ringrift.records.analysis_bytes import analysis_from_bytes, seal_pair
 from ringrift.records.columns import ROW, TRAINABLE_PURPOSES, split_of
+from ringrift.records.copies import Copies
 from ringrift.records.engines import Engine, Engines
 from ringrift.records.game_bytes import from_bytes
 from ringrift.records.gate import VERIFIED, Gate
 from ringrift.records.ingest import Ingest, IngestReport, Item, ShardRow, quarantine
+from ringrift.records.inputs import Mark, read_mark
+from ringrift.records.quarantine import WITHDRAWN, Quarantine
 from ringrift.records.recheck import Failure, Recheck, VerifyReport, check_share
 from ringrift.records.record import Analysis, GameRecord, VerificationError
-from ringrift.records.schema import SPLITS, VERSION, VIEWS, prepare, readable, version_of
+from ringrift.records.schema import (
+    CANONICAL,
+    KINDS,
+    SPLITS,
+    VERSION,
+    VIEWS,
+    prepare,
+    readable,
+    version_of,
+)
 from ringrift.records.selection import Filters, Selection
 
 __all__ = [
@@ -70,13 +83,18 @@ class GameStore:
         self._closing = closing
 
     @classmethod
-    def open(cls, path: Path, *, writer: bool = False) -> GameStore:
+    def open(cls, path: Path, *, writer: bool = False, kind: str = CANONICAL) -> GameStore:
         """Open a store; with `writer` it is created if missing and no one else may write.
+
+        `kind` is that of a store that is made: `canonical`, or `selfplay` for one that no training
+        reads.
 
         Raises `BusyError` with the other writer's pid, `DataError` for a missing or damaged file,
         or a reader's of an older version, `RefusedError` for a store of a newer version.
         """
         path = Path(path)
+        if kind not in KINDS:
+            raise UsageError(f"unknown kind of store {kind!r}", hint=", ".join(KINDS))
         with ExitStack() as stack:
             if writer:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +103,7 @@ class GameStore:
                 connection = open_sqlite(path, readonly=not writer)
                 stack.callback(connection.close)
                 connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-                prepare(connection, path, writer=writer)
+                prepare(connection, path, writer=writer, kind=kind)
                 store = cls(path, connection, stack)
             store._closing = stack.pop_all()
         return store
@@ -113,6 +131,16 @@ class GameStore:
     ) -> None:
         self.close()
 
+    @property
+    def kind(self) -> str:
+        """What the store is for: `canonical`, or `selfplay`; raises `DataError` for another word."""
+        with readable(self.path):
+            row = self._connection.execute("SELECT value FROM meta WHERE key = 'kind'").fetchone()
+        if row is None or row[0] not in KINDS:
+            found = None if row is None else row[0]
+            raise DataError(f"kind of store: found {found!r}", where=f"{self.path} meta.kind")
+        return str(row[0])
+
     # --- writing
 
     def ingest(
@@ -137,7 +165,7 @@ class GameStore:
         key = shard.sha256 if shard is not None else input_id
         before = Progress(0, False) if key is None else self.progress(key)
         writer = Ingest(
-            self._connection, percents=self._percents(), gate=gate, source=source, shard=shard
+            self._connection, percents=self.percents, gate=gate, source=source, shard=shard
         )
         writer.report.skipped = taken = before.items
         done = before.done
@@ -155,12 +183,40 @@ class GameStore:
                     writer.note_progress(key, items=taken, done=done)
         return writer.report
 
+    def admission(
+        self, *, source: str, request: str, gate: Gate, shard: ShardRow | None = None
+    ) -> Admission:
+        """Return what takes the games of one input that were prepared elsewhere.
+
+        `source` names the input, `request` the options under which it is read; `shard` the shard
+        that it is.
+        """
+        writer = Ingest(
+            self._connection, percents=self.percents, gate=gate, source=source, shard=shard
+        )
+        return Admission(self._connection, self.path, writer, source=source, request=request)
+
+    def mark(self, source: str, request: str) -> Mark | None:
+        """Return how far an input was read under these options, None if it never was."""
+        with readable(self.path):
+            return read_mark(self._connection, source, request)
+
     def progress(self, input_id: str) -> Progress:
         """Return how much of an input has been ingested."""
         sql = "SELECT items, done FROM progress WHERE input = ?"
         with readable(self.path):
             row = self._connection.execute(sql, (input_id,)).fetchone()
         return Progress(0, False) if row is None else Progress(int(row[0]), bool(row[1]))
+
+    def keep_quarantined(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add rows of another store's quarantine (`Copies.quarantined`); those here stay."""
+        marks = ", ".join("?" * 7)
+        sql = (
+            "INSERT OR IGNORE INTO quarantine (id, reason, ply, detail, source, at, record)"  # noqa: S608
+            f" VALUES ({marks})"
+        )
+        with readable(self.path), transaction(self._connection):
+            self._connection.executemany(sql, rows)
 
     def withdraw(self, failures: Iterable[Failure]) -> int:
         """Put verified games that failed a recheck into quarantine; return how many."""
@@ -174,16 +230,25 @@ class GameStore:
                 sql = "UPDATE games SET status = 'quarantined' WHERE id = ?"
                 self._connection.execute(sql, (failure.id,))
                 error = VerificationError(failure.reason, failure.detail, ply=failure.ply)
-                quarantine(self._connection, error, seal_pair(row[0], None), "the store itself")
+                quarantine(self._connection, error, seal_pair(row[0], None), WITHDRAWN)
                 count += 1
         return count
+
+    def pass_gate(self, version: int) -> int:
+        """Note that every verified game holds by a gate of this version; return how many were older.
+
+        For games that `verify_all` has just checked and `withdraw` has left.
+        """
+        sql = "UPDATE games SET gate_version = ?1 WHERE gate_version < ?1 AND status = 'verified'"
+        with readable(self.path), transaction(self._connection):
+            return self._connection.execute(sql, (version,)).rowcount
 
     def raise_holdout(self, percent: int) -> int:
         """Keep more of the play out of training (data.md 1); return how many games moved.
 
         Raises `RefusedError` for less than the store keeps out: those games may have been seen.
         """
-        holdout, val = self._percents()
+        holdout, val = self.percents
         if not 0 <= percent <= 100:
             raise UsageError(f"holdout percent is {percent}; expected 0 to 100")
         if percent < holdout:
@@ -205,8 +270,9 @@ class GameStore:
             self._connection.execute(sql, (str(percent),))
         return moved
 
-    def _percents(self) -> tuple[int, int]:
-        """Return the shares of hold-out and validation."""
+    @property
+    def percents(self) -> tuple[int, int]:
+        """The shares of hold-out and validation, in percent."""
         with readable(self.path):
             shares = dict(self._connection.execute("SELECT key, value FROM meta"))
         try:
@@ -393,6 +459,25 @@ class GameStore:
             found = self._connection.execute(sql, (reason, since, -1 if limit is None else limit))
             return [dict(zip(names, row, strict=True)) for row in found]
 
+    def has(self, identity: str, analysis: str | None = None) -> bool:
+        """Tell whether a verified game is here, with that analysis if one is given."""
+        sql = (
+            "SELECT 1 FROM games g WHERE g.id = ?1 AND g.status = 'verified'"
+            " AND (?2 IS NULL OR EXISTS (SELECT 1 FROM analyses a WHERE a.id = ?2))"
+        )
+        with readable(self.path):
+            return self._connection.execute(sql, (identity, analysis)).fetchone() is not None
+
+    @property
+    def copies(self) -> Copies:
+        """The verified games as bytes, in the order in which they came."""
+        return Copies(self._connection, self.path)
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """The games that were refused, with their bytes."""
+        return Quarantine(self._connection, self.path)
+
     # --- checking again
 
     def verify_all(
@@ -414,7 +499,7 @@ class GameStore:
         chosen = Selection(config=config, **filters)
         recheck = Recheck(
             connection=self._connection,
-            percents=self._percents(),
+            percents=self.percents,
             selection=chosen,
             after_seq=0 if limit is None else self._seq_before_newest(chosen, limit),
             share=sample,

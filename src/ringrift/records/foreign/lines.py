@@ -59,11 +59,6 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def entries(path: Path, form: str) -> Iterator[Entry]:
     """Yield the games of a file of one of the line formats; a bad line is an entry with its error."""
-    read = {
-        "selfplay-jsonl": _selfplay,
-        "gamerecord-jsonl": _gamerecord,
-        "trace": _trace,
-    }[form]
     for number, line in read_lines(path):
         identity: str | None = None
         game: ForeignGame | None = None
@@ -72,7 +67,7 @@ def entries(path: Path, form: str) -> Iterator[Entry]:
             fields = read_object(line, "line")
             found = pick(fields, "game_id", "id", "gameId")
             identity = None if found is None else str(found)
-            game = read(fields, str(path), number, identity)
+            game = read_line(fields, form, file=str(path), row=number, identity=identity)
         except VerificationError as error:
             fault = error
         yield Entry(
@@ -83,6 +78,18 @@ def entries(path: Path, form: str) -> Iterator[Entry]:
             game=game,
             error=fault,
         )
+
+
+def read_line(
+    fields: Object, form: str, *, file: str, row: int, identity: str | None = None
+) -> ForeignGame:
+    """Read the game of one line of a format; raises `VerificationError` naming the field."""
+    read = {
+        "selfplay-jsonl": _selfplay,
+        "gamerecord-jsonl": _gamerecord,
+        "trace": _trace,
+    }[form]
+    return read(fields, file, row, identity)
 
 
 def form_of(fields: Object) -> str | None:
