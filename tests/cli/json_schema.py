@@ -15,6 +15,7 @@ TYPES = {
 }
 WORDS = {
     "$schema",
+    "$defs",
     "title",
     "description",
     "type",
@@ -30,8 +31,17 @@ WORDS = {
 }
 
 
-def problems(schema, value, path="$"):
-    """Return what is wrong, each with its place; an empty list is good."""
+DEFINED = "#/$defs/"
+
+
+def problems(schema, value, path="$", defined=None):
+    """Return what is wrong, each with its place; an empty list is good.
+
+    `{"$ref": "#/$defs/NAME"}` stands for what the whole schema defines under that name.
+    """
+    defined = schema.get("$defs", {}) if defined is None else defined
+    if schema.keys() == {"$ref"}:
+        schema = defined[schema["$ref"].removeprefix(DEFINED)]
     found = [f"{path}: keyword {word!r} is not understood" for word in schema.keys() - WORDS]
     kinds = schema.get("type")
     if kinds is not None and not any(
@@ -45,12 +55,12 @@ def problems(schema, value, path="$"):
     if "minimum" in schema and is_a(value, "number") and value < schema["minimum"]:
         found.append(f"{path}: {value} is below {schema['minimum']}")
     if isinstance(value, dict):
-        found += in_object(schema, value, path)
+        found += in_object(schema, value, path, defined)
     if isinstance(value, list) and "items" in schema:
         for index, item in enumerate(value):
-            found += problems(schema["items"], item, f"{path}[{index}]")
+            found += problems(schema["items"], item, f"{path}[{index}]", defined)
     if "oneOf" in schema:
-        fits = [part for part in schema["oneOf"] if not problems(part, value, path)]
+        fits = [part for part in schema["oneOf"] if not problems(part, value, path, defined)]
         if len(fits) != 1:
             found.append(f"{path}: fits {len(fits)} of {len(schema['oneOf'])} forms")
     return found
@@ -62,14 +72,14 @@ def is_a(value, kind):
     return isinstance(value, TYPES[kind])
 
 
-def in_object(schema, value, path):
+def in_object(schema, value, path, defined):
     found = [f"{path}: no {name!r}" for name in schema.get("required", []) if name not in value]
     known, more = schema.get("properties"), schema.get("additionalProperties")
     for name, item in value.items():
         if known is not None and name in known:
-            found += problems(known[name], item, f"{path}.{name}")
+            found += problems(known[name], item, f"{path}.{name}", defined)
         elif isinstance(more, dict):
-            found += problems(more, item, f"{path}.{name}")
+            found += problems(more, item, f"{path}.{name}", defined)
         elif known is not None and more is not True:
             found.append(f"{path}: field {name!r} is not published")
     return found

@@ -29,7 +29,8 @@ PAGES = {" ".join(page.words): page for page in all_pages()}
 COMMANDS = {name: page for name, page in PAGES.items() if not page.children}
 
 # One command line of each command that ends within seconds in the root that `root` makes, and the
-# codes it may end with. {game} is a stored game, {trace} a small file of recorded games.
+# codes it may end with. {game} is a stored game, {refused} one in quarantine, {trace} a small file of
+# recorded games.
 RUNS = {
     "agents explain": ('--position \'{{"config": "square8_2p", "moves": []}}\'', {0}),
     "agents import-weights": ("weights.json", {0}),
@@ -47,6 +48,22 @@ RUNS = {
     "config init": ("--force", {0}),
     "config show": ("--origin", {0}),
     "config validate": ("", {0}),
+    "data auto-export": ("--dry-run", {0}),
+    "data export": ("--db trainable.db --dry-run", {0}),
+    "data export-distributed": ("split --db trainable.db --output-dir chunks", {0}),
+    "data export-shards": ("--output travelling", {0}),
+    "data filter": ("--stats", {0, 1}),  # 1: all games are matches
+    "data holdout": ("--stats", {0}),
+    "data import-shards": ("travelling --db travelled.db", {0}),
+    "data ingest": ("--input-dir data/selfplay --output-db aggregated.db", {0}),
+    "data pool": ("--output pool.db", {0}),
+    "data quality": ("", {0, 1}),
+    "data quarantine drop": ("--older-than-days 0 --dry-run", {0}),
+    "data quarantine list": ("", {0}),
+    "data quarantine retry": ("", {0}),
+    "data quarantine show": ("{refused}", {0}),
+    "data stats": ("--workers 1 --output games.md", {0}),
+    "data verify-sources": ("", {0}),
     "doctor": ("--quick", {0, 1}),
     "engine parity": ("{trace} --limit-games-per-db 1 --workers 1 --engines compiled", {0}),
     "engine perft": ("--depth 1", {0}),
@@ -84,10 +101,12 @@ RUNS = {
     "selfplay reanalyze": ("--dry-run", {0}),
     "selfplay run": ("--engine-mode random-only --dry-run", {0}),
     "selfplay soak": ("--profile ai-healthcheck --dry-run", {0}),
+    "train preflight": ("", {0, 1}),  # 1: all games are matches
 }
 # Examples that are run as they stand; the others are parsed: they take long, or name games and
 # models that only a root of one's own has.
 RUN_EXAMPLES = {
+    "ringrift data auto-export --dry-run",
     "ringrift agents ladder --config-key hex8_3p",
     "ringrift agents ladder --config-key square19_2p --json",
     "ringrift agents list",
@@ -110,6 +129,19 @@ RUN_EXAMPLES = {
     "ringrift config show --section training --origin",
     "ringrift config validate",
     "ringrift config validate config/unified_loop.yaml --json",
+    "ringrift data export-shards --output shards",
+    "ringrift data holdout --reserve --percent 10 --json",
+    "ringrift data holdout --stats",
+    "ringrift data import-shards shards",
+    "ringrift data ingest --input-dir data/selfplay",
+    "ringrift data pool --output data/games/canonical.db",
+    "ringrift data quarantine list",
+    "ringrift data quarantine list --reason illegal_move --limit 10 --json",
+    "ringrift data quarantine retry --dry-run",
+    "ringrift data stats",
+    "ringrift data stats --json",
+    "ringrift data verify-sources",
+    "ringrift data verify-sources --db data/games/games.db --json",
     "ringrift engine perft --board square8 --option swap_rule=false --depth 3 --json",
     "ringrift engine show --config-key hex8_3p",
     'ringrift engine show --moves "P 3,3 2;M 3,3 3,6" --format svg --output position.svg',
@@ -191,7 +223,34 @@ def make_games(path):
         games.append(build_record(spec, seed, agents, moves, meta=meta))
     with GameStore.open(path, writer=True) as store:
         store.ingest([(game, None) for game in games])
-    return games[0].id
+        store.ingest([(b"no game", None)])
+        (refused,) = store.quarantine.entries()
+    return games[0].id, refused.id
+
+
+def make_trainable(path):
+    """A store of three games to learn from."""
+    from ringrift.records import AgentRef, GameStore, build_record
+    from ringrift.rules import BoardSpec
+
+    spec = BoardSpec.create("square8", 2)
+    agents = [AgentRef(spec="random", agent_hash="0" * 64)] * 2
+    games = [build_record(spec, seed, agents, random_moves(spec, seed)) for seed in range(3)]
+    with GameStore.open(path, writer=True) as store:
+        store.ingest([(game, None) for game in games])
+
+
+def random_moves(spec, seed):
+    """The moves of a random game."""
+    import random
+
+    from ringrift.rules import Position
+
+    rng, position, moves = random.Random(seed), Position.of(spec), []
+    while not position.is_over:
+        moves.append(int(rng.choice(position.legal_packed().tolist())))
+        position.play(moves[-1])
+    return moves
 
 
 def foreign_weights():
@@ -211,12 +270,13 @@ def root(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("root")
     Paths(folder).create()
-    game = make_games(folder / "data" / "games" / "games.db")
+    game, refused = make_games(folder / "data" / "games" / "games.db")
+    make_trainable(folder / "trainable.db")
     (folder / "weights.json").write_text(json.dumps(foreign_weights()))
     (folder / "good.yaml").write_text("training:\n  batch_size: 128\n")
     (folder / "state.txt").write_text(str(Position.start("square8")))
     trace = next(path for path in packaged_traces() if "special_square8_4p" in path.name)
-    return folder, {"game": game[:12], "trace": str(trace)}
+    return folder, {"game": game[:12], "refused": refused[:12], "trace": str(trace)}
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from ringrift.core.paths import Paths
+from ringrift.nets.nnue.file import init_nnue
 from ringrift.records import GameStore
 from ringrift.records.sources import read_games
+from ringrift.rules import BoardSpec
 
 from ..records.tables import tamper
 
@@ -119,6 +121,29 @@ def test_kills_lose_nothing_and_double_nothing(play, spawn, root, tmp_path):
 
 def _size(folder):
     return sum(path.stat().st_size for path in folder.glob("*.journal"))
+
+
+@pytest.mark.acceptance
+def test_a_watched_run_goes_on_after_its_alias_has_moved(play, root, tmp_path):
+    link = root / "models" / "ringrift_best_sq8_2p.safetensors"
+    files = [
+        init_nnue(BoardSpec.create("square8"), folder=tmp_path, seed=seed, hidden=32, policy=True)
+        for seed in (1, 2)
+    ]
+    link.symlink_to(files[0])
+    line = (
+        "run", "--engine-mode", "gumbel-mcts", "--mcts-sims", "2", "--workers", "1", "--output-dir",
+        "one", "--watch-model-updates", "--model-reload-interval", "2", "--max-moves", "40",
+    )  # fmt: skip
+    code, found, err = play(*line, "--num-games", "4")
+    assert (code, found and found["games"]) == (0, 4), err
+    link.unlink()
+    link.symlink_to(files[1])
+    code, found, err = play(*line, "--num-games", "8", "--resume")
+    assert (code, found and found["games"]) == (0, 8), err
+    assert found["resumed"] == 4
+    code, _, err = play(*line[:-5], "--num-games", "9", "--resume", "--max-moves", "40")
+    assert code == 4, err  # not watched: another model is another run
 
 
 @pytest.mark.acceptance

@@ -42,6 +42,7 @@ def ready_for(
     *,
     producing: bool = True,
     gpu: bool = False,
+    cpu: bool = True,
     memory_gb: float = 1.0,
     disk_gb: float = 2.0,
     wait: bool = True,
@@ -51,7 +52,8 @@ def ready_for(
     """Return when this machine can take the command; raise `BusyError` (exit 75) if not.
 
     Call it before any folder or file is made. `producing` commands write much: the disk counts and
-    they need `disk_gb` (2**30 bytes) free; `gpu` is for those that use one; a configuration's own
+    they need `disk_gb` (2**30 bytes) free; `gpu` is for those that use one; without `cpu` nothing is
+    waited for, as suits a command that may have nothing to do; a configuration's own
     halt file counts where `config` names it. `limits` are those of the command's settings, which
     are loaded here otherwise.
     """
@@ -76,7 +78,8 @@ def ready_for(
             raise busy(refusals[0])
 
     refuse()
-    _wait_for_others(checks, refuse, say=invocation.out.note, wait=wait)
+    if cpu:
+        _wait_for_others(checks, refuse, say=invocation.out.note, wait=wait)
 
 
 def busy(refusal: Refusal) -> BusyError:

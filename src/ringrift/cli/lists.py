@@ -45,10 +45,11 @@ class ListCommand(TyperCommand):
     """Give the tokens after a list option, up to the next token with a dash, to that option."""
 
     list_options: frozenset[str] = frozenset()
+    word_options: frozenset[str] = frozenset()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Repeat the option before each word, parse, then expand commas and patterns."""
-        rest = super().parse_args(ctx, repeat_option(args, self.list_options))
+        """Repeat the option before each word, parse, then expand commas and patterns of paths."""
+        rest = super().parse_args(ctx, repeat_option(args, self.list_options | self.word_options))
         for param in self.params:
             names = self.list_options.intersection(getattr(param, "opts", ()))
             if names and param.name and ctx.params.get(param.name):
@@ -81,6 +82,10 @@ def repeat_option(args: list[str], names: frozenset[str]) -> list[str]:
     return made
 
 
-def list_command(*names: str) -> type[ListCommand]:
-    """Return a command class whose options `names` (such as `--jsonl`) are lists of paths."""
-    return type("ListCommand", (ListCommand,), {"list_options": frozenset(names)})
+def list_command(*names: str, words: Iterable[str] = ()) -> type[ListCommand]:
+    """Return a command class whose options `names` (such as `--jsonl`) are lists of paths.
+
+    The options `words` take several words too, which are left as they are.
+    """
+    options = {"list_options": frozenset(names), "word_options": frozenset(words)}
+    return type("ListCommand", (ListCommand,), options)

@@ -44,6 +44,8 @@ GROUPS: dict[str, str] = {
     "agents": "Name, explain and rank agents.",
     "play": "Play, watch and analyse games.",
     "selfplay": "Play agents against themselves and keep the games.",
+    "data": "Pool, split, export and measure games.",
+    "train": "Train networks from datasets.",
     "loop": "Run the closed loop: play, learn, measure, promote.",
     "bench": "Measure speed.",
     "doctor": "Check this machine and say what to do.",

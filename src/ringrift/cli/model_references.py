@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from ringrift.rules import BoardSpec
 
 SUFFIX = ".safetensors"
-CHAMPION, NNUE = "champion", "nnue"
+CHAMPION, BEST, NNUE = "champion", "best", "nnue"
 WITHOUT = "eval=heuristic or --nn-model-id none"
 
 _ID = re.compile(r"[0-9a-f]{6,64}")
+_OLD_SUFFIXES = (".pth", ".pt", SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class ModelReferences:
         link = models / f"{alias}{SUFFIX}"
         if "/" not in alias and link.exists():
             return link.resolve()
-        if name == CHAMPION and (champion := _head_of_chain(models, board)) is not None:
+        if name == CHAMPION and (champion := _head_of_chain(models, board.config)) is not None:
             return find_model(models / "objects", champion)
         if _ID.fullmatch(name):
             return find_model(models / "objects", name)
@@ -61,12 +62,79 @@ class ModelReferences:
 
         return read_card(path)[0]
 
+    def named(self, name: str, config: str | None = None) -> Path:
+        """Return the file of a model by the grammar of models.md 1; raises `UsageError` for none.
 
-def _head_of_chain(models: Path, board: BoardSpec) -> str | None:
+        `config` is the configuration whose champion is meant; a card says what the model is for.
+        """
+        if Path(name).is_file():
+            return Path(name)
+        if self.root is None:
+            raise UsageError(f"no model {name!r}: no data root", hint="--root DIR")
+        from ringrift.models.registry import find_model, model_ids
+
+        models = self.root / "models"
+        objects = models / "objects"
+        if _ID.fullmatch(name) and any(i.startswith(name) for i in model_ids(objects)):
+            return find_model(objects, name)
+        for alias in dict.fromkeys((name, _stem(name))):
+            link = models / f"{alias}{SUFFIX}"
+            if "/" not in alias and link.is_file():
+                return link.resolve()
+            meant = config if alias in (CHAMPION, BEST) else _config(alias)
+            if meant is None and alias in (CHAMPION, BEST):
+                meant = self._only_champion()
+            if meant is not None and (champion := _head_of_chain(models, meant)) is not None:
+                return find_model(objects, champion)
+        raise UsageError(f"no model {name!r} in {models}", hint=self._some())
+
+    def _only_champion(self) -> str:
+        """Return the only configuration that has a champion."""
+        found = self._champions()
+        if len(found) != 1:
+            told = ", ".join(found) or "none"
+            raise UsageError(
+                f"configurations with a champion: {told}", hint="--board and --players"
+            )
+        return found[0]
+
+    def _champions(self) -> list[str]:
+        decisions = (self.root or Path()) / "models" / "decisions"
+        configs = sorted(path.name for path in decisions.glob("*") if path.is_dir())
+        models = decisions.parent
+        return [config for config in configs if _head_of_chain(models, config) is not None]
+
+    def _some(self) -> str:
+        models = (self.root or Path()) / "models"
+        links = sorted(path.name.removesuffix(SUFFIX) for path in models.glob(f"*{SUFFIX}"))
+        return (
+            ", ".join([*self._champions(), *links][:3]) or "ringrift loop run, which makes models"
+        )
+
+
+def _stem(name: str) -> str:
+    """Return the last part of a path without the endings of model files."""
+    last = name.rsplit("/", 1)[-1]
+    ending = next((suffix for suffix in _OLD_SUFFIXES if last.endswith(suffix)), "")
+    return last.removesuffix(ending)
+
+
+def _config(alias: str) -> str | None:
+    """Return the configuration that an alias names, None if it names none."""
+    from ringrift.rules import parse_config
+
+    try:
+        board, players = parse_config(alias)
+    except UsageError:
+        return None
+    return f"{board}_{players}p"
+
+
+def _head_of_chain(models: Path, config: str) -> str | None:
     """Return the champion that the decisions name."""
     from ringrift.models.decisions import read_chain
 
-    return read_chain(models / "decisions", board.config).champion
+    return read_chain(models / "decisions", config).champion
 
 
 def alias_of(name: str, config: str) -> str:

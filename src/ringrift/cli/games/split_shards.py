@@ -28,9 +28,7 @@ from ringrift.cli.shared_options import DryRun
 from ringrift.core.errors import NegativeResult, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ringrift.records import Analysis, GameRecord
+    from ringrift.records.shards import ShardFile
 
 
 def split_shards(
@@ -50,17 +48,17 @@ def split_shards(
 ) -> None:
     """Write stored games and their analyses as shards, oldest first.
 
-    Reads the game store; writes files named by their content to DIR, each whole or not at all. A
-    shard holds games of one specification, at most 10,000.
+    Reads the game store; writes files named by their content to DIR, each whole or not at all, and
+    their list, as `ringrift data export-shards` does. A shard holds games of one specification, at
+    most 10,000.
 
     Exit code 1 when no game fits.
 
     Examples: ringrift games split-shards --output shards |
     ringrift games split-shards --output shards --max-mb 8 --config-key square8_2p --json
     """
+    from ringrift.data.shards import count_games, export_shards
     from ringrift.records.selection import Selection
-    from ringrift.records.shards import write_shards
-    from ringrift.records.sources import read_games, read_ids
 
     invocation = current()
     if output.exists() and not output.is_dir():
@@ -75,20 +73,21 @@ def split_shards(
             purpose=purpose_of(purpose),
             reason=reason,
         )
-    total = len(read_ids(path, selection, limit=limit))
+    total = count_games(path, selection, limit=limit)
     if not total:
         raise NegativeResult("no stored game fits", where=str(path))
-    shards = []
+    shards: tuple[ShardFile, ...] = ()
     if not dry_run:
         with invocation.out.progress() as progress:
             task = progress.task("writing", total=total, unit="games")
-
-            def games() -> Iterator[tuple[GameRecord, list[Analysis]]]:
-                for group in read_games(path, selection, limit=limit):
-                    yield group
-                    task.advance()
-
-            shards = write_shards(output, games(), most_bytes=max_mb * 1024 * 1024)
+            shards = export_shards(
+                path,
+                output,
+                selection,
+                limit=limit,
+                most_bytes=max_mb * 1024 * 1024,
+                on_game=task.advance,
+            ).shards
             task.finish()
     table = invocation.out.table(
         [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ringrift.cli.selfplay.models_at_hand import ModelsAtHand
 from ringrift.cli.selfplay.presets import PARITY_RATE
 from ringrift.cli.selfplay.resolve import (
+    STORE,
     Resolved,
     store_path,
     watched_model,
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from ringrift.cli.invocation import Invocation
     from ringrift.cli.selfplay.options import Options
     from ringrift.cli.selfplay.presets import Preset
+    from ringrift.core.paths import Paths
     from ringrift.core.settings import Settings
     from ringrift.selfplay.guarding import RunGuard
+    from ringrift.selfplay.reload import ModelWatch
     from ringrift.selfplay.run import RunOrder
     from ringrift.selfplay.run_folder import RunFolder
+    from ringrift.selfplay.run_plan import RunPlan
 
 
 def order_of(
@@ -35,11 +39,11 @@ def order_of(
     settings: Settings,
 ) -> RunOrder:
     """Choose the folder, write or check its header, and say what is to be done."""
+    from ringrift.selfplay.player import Hygiene
     from ringrift.selfplay.recording import Places
     from ringrift.selfplay.run import RunOrder
     from ringrift.selfplay.run_folder import choose_folder
     from ringrift.selfplay.run_plan import key_of
-    from ringrift.selfplay.workers import Hygiene
 
     paths = invocation.paths()
     tree = run.plan.as_tree()
@@ -52,8 +56,12 @@ def order_of(
     lines = given.log_jsonl
     if lines is None and (preset.lines_always or store is None):
         lines = folder.path / "games.jsonl"
+    watch = _watch(given, run)
     if resume:
-        folder.go_on(key, tree)
+        if watch is not None:
+            run = replace(run, plan=_as_begun(run.plan, folder, watch))
+            tree = run.plan.as_tree()
+        folder.go_on(key_of(tree), tree)
         name = folder.run
     else:
         name = f"{preset.name}-{key}-{secrets.token_hex(3)}"
@@ -63,7 +71,12 @@ def order_of(
         run=name,
         games=run.games,
         folder=folder,
-        places=Places(journal=paths.spool / f"{name}.journal", store=store, jsonl=lines),
+        places=Places(
+            journal=paths.spool / f"{name}.journal",
+            store=store,
+            jsonl=lines,
+            kind=_kind_of(store, paths),
+        ),
         resume=resume,
         workers=run.workers,
         games_per_worker=run.games_per_worker,
@@ -79,8 +92,16 @@ def order_of(
         fail_on_anomaly=given.fail_on_anomaly,
         min_game_length=given.min_game_length,
         pools=_pools(given, paths.eval_pools),
-        watch=_watch(given, run),
+        watch=watch,
     )
+
+
+def _kind_of(store: Path | None, paths: Paths) -> str:
+    """Return the kind of a store that is made: only the installation's is a source of training."""
+    from ringrift.records.schema import CANONICAL, SELFPLAY
+
+    own = (paths.games / STORE).resolve()
+    return CANONICAL if store is None or store.resolve() == own else SELFPLAY
 
 
 def _header(
@@ -166,7 +187,7 @@ def _pools(given: Options, eval_pools: Path) -> Any:
     return tuple(found)
 
 
-def _watch(given: Options, run: Resolved) -> Any:
+def _watch(given: Options, run: Resolved) -> ModelWatch | None:
     from ringrift.selfplay.reload import ModelWatch
 
     model = watched_model(given, run.models, run.plan)
@@ -182,6 +203,20 @@ def _watch(given: Options, run: Resolved) -> Any:
         current=lambda: models.current(name),
         alerts=[],
     )
+
+
+def _as_begun(plan: RunPlan, folder: RunFolder, watch: ModelWatch) -> RunPlan:
+    """Return the plan with the model that a run began with: its alias may mean a newer one by now."""
+    from ringrift.selfplay.reload import with_model
+    from ringrift.selfplay.run_plan import key_of
+
+    header = folder.header
+    for model, file in header.get("models", {}).items():
+        begun = with_model(plan, watch.model, model, Path(file))
+        if key_of(begun.as_tree()) == header["key"]:
+            watch.model = model
+            return begun
+    return plan
 
 
 def guard_of(config: str, root: Path, settings: Settings, invocation: Invocation) -> RunGuard:

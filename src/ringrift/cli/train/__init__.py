@@ -1,0 +1,18 @@
+"""`ringrift train`: networks from datasets; one module per command (`training.md`, `data.md` 11)."""
+
+from __future__ import annotations
+
+import typer
+
+from ringrift.cli.train import preflight
+
+app = typer.Typer(add_completion=False, help="Train networks from datasets.")
+
+
+@app.callback()
+def train() -> None:
+    """Train networks from datasets."""
+
+
+for part in (preflight,):
+    part.register(app)

@@ -1,0 +1,1 @@
+"""What may be learned from: the pool and its gate, splits, datasets, statistics (data.md)."""

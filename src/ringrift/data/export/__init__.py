@@ -1,0 +1,1 @@
+"""Exports: datasets made by one process or several, resumed, cached, extended (data.md 5)."""

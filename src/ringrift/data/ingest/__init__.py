@@ -1,0 +1,1 @@
+"""Trees of JSON lines, taken into a store as they grow (data.md 3)."""

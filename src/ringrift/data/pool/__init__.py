@@ -1,0 +1,1 @@
+"""The canonical pool: the one door through which games become training data (data.md 1, 2)."""

@@ -1,0 +1,27 @@
+"""Exports in a process of its own; says each checkpoint, so that it can be killed between them."""
+
+import sys
+from pathlib import Path
+
+from ringrift.data.dataset import ExportOptions, plan_export
+from ringrift.data.export.cache import BlockCache
+from ringrift.data.export.run import Exporter
+
+
+def main(store, output, cache, workers, interval):
+    plan = plan_export([Path(store)], "square8_2p", ExportOptions())
+    exporter = Exporter(
+        output=Path(output),
+        workers=int(workers),
+        interval=int(interval),
+        cache=BlockCache(Path(cache)) if cache else None,
+        on_games=lambda games, samples: print(f"{games} {samples}", flush=True),
+        on_written=lambda games: print(f"written {games}", flush=True),
+    )
+    print("ready", flush=True)
+    done = exporter.export(plan)
+    print(f"done {done.manifest.id} {done.made} {done.kept}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
