@@ -108,9 +108,11 @@ CLI = Path(heavy.__file__).parent
 # By module: command lines of what fills the disk, and of what only computes (`producing=False`).
 PRODUCING = {
     "data/auto_export.py": ["data auto-export --once"],
-    "data/export.py": ["data export --input games.db"],
     "data/export_distributed.py": ["data export-distributed --worker"],
-    "data/export_request.py": ["data export-distributed --coordinator"],
+    "data/export_request.py": [
+        "data export --input games.db",
+        "data export-distributed --coordinator --input games.db",
+    ],
     "data/ingest.py": ["data ingest --input-dir ."],
     "data/pool.py": ["data pool"],
     "loop.py": ["loop run --profile quick --yes"],

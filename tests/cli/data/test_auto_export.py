@@ -39,6 +39,21 @@ def root(tmp_path, store):
 
 
 @pytest.fixture
+def start(spawn):
+    """Start the program as `spawn` does; what still runs at the end of the test is killed."""
+    started = []
+
+    def begin(*arguments, **options):
+        started.append(spawn(*arguments, **options))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
 def call(ringrift, root):
     def run(*arguments):
         code, out, err = ringrift("data", "auto-export", *arguments, "--json", "--no-progress")
@@ -115,8 +130,8 @@ def test_another_instance_is_refused_by_name(call, root):
 
 
 @pytest.mark.acceptance
-def test_the_daemon_goes_on_until_sigterm_and_then_ends_with_0(spawn, root):
-    daemon = spawn("data", "auto-export", "--daemon", "--interval", "1", "--json")
+def test_the_daemon_goes_on_until_sigterm_and_then_ends_with_0(start, root):
+    daemon = start("data", "auto-export", "--daemon", "--interval", "1", "--json")
     rounds = [json.loads(daemon.stdout.readline()) for _ in range(2)]
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(timeout=30) == 0
@@ -126,10 +141,10 @@ def test_the_daemon_goes_on_until_sigterm_and_then_ends_with_0(spawn, root):
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_daemon_leaves_no_dataset_in_part(spawn, call, root, number):
+def test_a_killed_daemon_leaves_no_dataset_in_part(start, call, root, number):
     """Killed at six moments of its work; what is visible is whole, and the next round finishes."""
     for moment in range(6):
-        daemon = spawn("data", "auto-export", "--daemon", "--force")
+        daemon = start("data", "auto-export", "--daemon", "--force")
         folder = root.npz / "hex8_3p"
         deadline_s = time.monotonic() + 60
         while not list(folder.glob(".*")) and time.monotonic() < deadline_s:

@@ -54,6 +54,21 @@ def root(tmp_path, store):
 
 
 @pytest.fixture
+def start(spawn):
+    """Start the program as `spawn` does; what still runs at the end of the test is killed."""
+    started = []
+
+    def begin(*arguments, **options):
+        started.append(spawn(*arguments, **options))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
 def call(ringrift, root):
     """Run the command with --json; returns (code, result)."""
 
@@ -77,8 +92,8 @@ def hashes(folder):
 
 
 @pytest.mark.slow
-def test_the_documented_line_exits_0_on_a_root_with_a_few_games(spawn, root, single):
-    process = spawn(*COMMAND, "--coordinator", "--chunks", "10", "--json")
+def test_the_documented_line_exits_0_on_a_root_with_a_few_games(start, root, single):
+    process = start(*COMMAND, "--coordinator", "--chunks", "10", "--json")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     (dataset,) = json.loads(out)["datasets"]
@@ -120,13 +135,13 @@ def test_by_hand_split_worker_and_merge_give_the_same(call, root, single):
 
 @pytest.mark.acceptance
 def test_chunks_are_merged_from_servers_and_the_bad_one_is_named(
-    call, ringrift, root, spawn, single, tmp_path
+    call, ringrift, root, start, single, tmp_path
 ):
     call("split", "--output-dir", "a", "--chunks", "1")
     (chunk,) = Path("a").glob("*.json")
     call("worker", str(chunk))
     call("worker", str(chunk), "--output-dir", "b")
-    servers = [spawn(*COMMAND, "--serve", "--output", name, "--port", "0") for name in "ab"]
+    servers = [start(*COMMAND, "--serve", "--output", name, "--port", "0") for name in "ab"]
     urls = [re.search(r"http://\S+", server.stdout.readline()).group() for server in servers]
     names = json.loads(urllib.request.urlopen(f"{urls[0]}/inventory.json", timeout=10).read())
     assert len(names["files"]) == 2
@@ -148,17 +163,17 @@ def test_chunks_are_merged_from_servers_and_the_bad_one_is_named(
 
 
 @pytest.mark.acceptance
-def test_a_worker_elsewhere_takes_chunks_with_the_token(call, spawn, root, single, tmp_path):
+def test_a_worker_elsewhere_takes_chunks_with_the_token(call, start, root, single, tmp_path):
     env = {"EXPORT_TOKEN": TOKEN}
     serving = ("--coordinator", "--chunks", "2", "--serve", "--port", "0", "--host", "0.0.0.0")
-    coordinator = spawn(*COMMAND, *serving, "--token", "env:EXPORT_TOKEN", "--json", env=env)
+    coordinator = start(*COMMAND, *serving, "--token", "env:EXPORT_TOKEN", "--json", env=env)
     for line in coordinator.stderr:
         if found := re.search(r"workers may come to http://0.0.0.0:(\d+)", line):
             break
     url = f"http://127.0.0.1:{found.group(1)}"
     code, error = call("--worker", "--coordinator-url", url)
     assert (code, "token" in error["error"]["message"]) == (4, True)
-    worker = spawn(
+    worker = start(
         *COMMAND, "worker", "--coordinator-url", url, "--token", "env:EXPORT_TOKEN", env=env
     )
     _, said = worker.communicate(timeout=120)

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ringrift.cli.data.export_request import plans_of
 from ringrift.cli.data.exporting import ExportWork
-from ringrift.cli.data.parts import (
-    INPUT,
-    OUTPUT,
-    Db,
-    OnlyBoard,
-    OnlyPlayers,
-    board_of,
-    stores_of,
-)
-from ringrift.cli.heavy import NoWait, ready_for
+from ringrift.cli.data.parts import INPUT, OUTPUT, Db, OnlyBoard, OnlyPlayers
+from ringrift.cli.heavy import NoWait
 from ringrift.cli.invocation import current
 from ringrift.cli.lists import list_command
 from ringrift.cli.shared_options import DryRun, Seed
-from ringrift.core.errors import UsageError
 
 FILTERS = "Filters"
 SAMPLES = "Samples"
 WORK = "Work"
-
-ENCODERS = {
-    "default": "planes1",
-    "v3": "planes1",
-    "v2": "planes1-basic",
-    "planes1": "planes1",
-    "planes1-basic": "planes1-basic",
-    "nnue1": "nnue1",
-}
 
 
 def export(
@@ -334,103 +318,21 @@ def export(
     Examples: ringrift data export --board square8 --players 2 |
     ringrift data export --db data/games/games.db --output data/npz/ --dry-run --json
     """
+    given = dict(locals())
     invocation = current()
-    lines = bool(inputs or input_dir)
-    if lines and db:
-        raise UsageError("--db and --input name different things", where="--db", hint="one of them")
-    if gpu_selfplay and not lines:
-        raise UsageError("no JSON lines are given", where="--gpu-selfplay", hint="--input FILE")
-    stores = [] if lines else stores_of(invocation, db)
-    if not dry_run:
-        ready_for(invocation, disk_gb=0.5, wait=not no_wait)
-    from ringrift.data.dataset import ExportOptions
-    from ringrift.data.verify_sources import require_sources
-
-    quality, digest = _quality(weights)
-    options = ExportOptions(
-        contents=contents,
-        encoder=_encoder_of(encoder),
-        sample_every=sample_every,
-        max_games=max_games,
-        min_moves=min_moves,
-        max_moves=max_moves,
-        max_move_index=max_move_index,
-        require_completed=require_completed,
-        exclude_recovery=exclude_recovery,
-        exclude_timeout=exclude_timeout,
-        exclude_random=exclude_random,
-        ai_types=_types_of(ai_types),
-        min_simulations=min_simulations,
-        analysis=analysis,
-        policy_target=policy_target,
-        rank_aware_values=rank_aware_values,
-        decay_half_life=decay_half_life,
-        surprise_weight=surprise_weight,
-        window=_window_of(window),
-        window_base=window_base,
-        max_reuse=max_reuse,
-        quality_weights=digest,
-        seed=seed,
-    )
-    work = ExportWork(
-        invocation,
-        options,
-        quality=quality,
-        output=output,
-        workers=_cores() if parallel and workers == 1 else workers,
-        append=append,
-        use_cache=use_cache,
-        force=force_export,
-        interval=checkpoint_interval,
-        checkpoints=checkpoint_dir,
-        dry_run=dry_run,
-    )
-    if lines:
-        from ringrift.data.export.inputs import input_files
-
-        files = input_files(inputs or [], input_dir)
-        work.run_lines(files, gpu_selfplay, board_of(board), players)
-        return
-    require_sources(stores)
-    work.run(stores, board_of(board), players)
-
-
-def _encoder_of(name: str) -> str:
-    if name not in ENCODERS:
-        raise UsageError(f"unknown encoder {name!r}", where="--encoder", hint=", ".join(ENCODERS))
-    return ENCODERS[name]
-
-
-def _window_of(text: str) -> str | int:
-    if text in ("all", "auto"):
-        return text
-    number = text.replace("_", "").replace(",", "")
-    if not number.isdecimal() or int(number) < 1:
-        raise UsageError(
-            f"window is {text!r}; expected all, auto or a number of samples", where="--window"
-        )
-    return int(number)
-
-
-def _types_of(given: list[str] | None) -> tuple[str, ...]:
-    """Return agent kinds or specs; raises `UsageError` for one that is none."""
-    from ringrift.agents.spec import parse_spec
-
-    found = tuple(sorted({part for text in given or () for part in str(text).split(",") if part}))
-    for text in found:
-        parse_spec(text)
-    return found
-
-
-def _quality(path: Path | None) -> tuple[dict[str, float] | None, str | None]:
-    if path is None:
-        return None, None
-    from ringrift.data.dataset.write import file_digest
-    from ringrift.data.quality.weights import read_weights
-
-    if not path.is_file():
-        raise UsageError(f"no file {path}", where="--weights", hint="ringrift data filter")
-    return read_weights(path), file_digest(path)
+    with ExitStack() as stack:
+        planned = plans_of(invocation, given, stack, heavy=not dry_run)
+        ExportWork(
+            invocation,
+            output=output,
+            workers=_cores() if parallel and workers == 1 else workers,
+            append=append,
+            use_cache=use_cache,
+            force=force_export,
+            interval=checkpoint_interval,
+            checkpoints=checkpoint_dir,
+            dry_run=dry_run,
+        ).run(planned)
 
 
 def _cores() -> int:

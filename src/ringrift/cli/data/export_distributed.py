@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringrift.cli.data.distributed_options import DistributedOptions, command_of
-from ringrift.cli.data.export_request import exporter_of, plans_of
+from ringrift.cli.data.export_request import plans_of
 from ringrift.cli.heavy import ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.lists import ListCommand, expand_paths
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ringrift.data.distributed.coordinator import Coordinator
     from ringrift.data.distributed.publishing import Merged
     from ringrift.data.distributed.worker import Worked
-    from ringrift.data.export.run import Exported
+    from ringrift.data.export.run import Exported, Exporter
 
 COORDINATE, WORKER, MERGE, SPLIT, SERVE = "coordinate", "worker", "merge", "split", "serve"
 _URLS = ("http://", "https://")
@@ -112,11 +112,11 @@ def _coordinate(
     from ringrift.data.distributed.publishing import existing, publish
 
     with ExitStack() as stack:
-        plans = plans_of(invocation, shared, stack, heavy=not shared["dry_run"])
+        plans = plans_of(invocation, shared, stack, heavy=not shared["dry_run"]).plans
         if shared["dry_run"]:
             _show(invocation, COORDINATE, [(plan, None) for plan in plans], dry_run=True)
             return
-        exporter = exporter_of(invocation, shared)
+        exporter = _exporter_of(invocation, shared)
         found = {plan.request: existing(plan, exporter) for plan in plans}
         missing = [plan for plan in plans if found[plan.request] is None]
         sharing = Sharing(
@@ -277,7 +277,7 @@ def _split(invocation: Invocation, options: DistributedOptions, shared: dict[str
     if folder is None:
         raise UsageError("no folder for the chunks", where="--output-dir", hint="--output-dir DIR")
     with ExitStack() as stack:
-        plans = plans_of(invocation, shared, stack, heavy=False)
+        plans = plans_of(invocation, shared, stack, heavy=False).plans
     chunks = [chunk for plan in plans for chunk in cut(plan, options.chunks)]
     dry_run = shared["dry_run"]
     if not dry_run:
@@ -322,7 +322,7 @@ def _merge(
         if shared["dry_run"]:
             _show(invocation, MERGE, [(one.plan, None) for one in found], dry_run=True)
             return
-        exporter = exporter_of(invocation, shared)
+        exporter = _exporter_of(invocation, shared)
         done = [(one.plan, publish(one, exporter)) for one in found]
     _show(invocation, MERGE, done)
 
@@ -379,6 +379,14 @@ def _serve(invocation: Invocation, options: DistributedOptions, shared: dict[str
 
 
 # --- shared
+
+
+def _exporter_of(invocation: Invocation, shared: dict[str, Any]) -> Exporter:
+    """Return what writes the datasets where the options say."""
+    from ringrift.data.export.run import Exporter
+
+    output = shared["output"] or invocation.paths().npz
+    return Exporter(output=output, force=shared["force_export"])
 
 
 def _authorization(invocation: Invocation, options: DistributedOptions) -> Authorization:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringrift.cli.output import Column
-from ringrift.core.errors import NegativeResult, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ringrift.cli.data.export_request import Planned
     from ringrift.cli.invocation import Invocation
-    from ringrift.data.dataset import ExportOptions, Plan
+    from ringrift.data.dataset import Plan
     from ringrift.data.export.run import Exported, Exporter
-    from ringrift.data.pool.report import PoolReport
 
 
 class ExportWork:
@@ -27,9 +24,7 @@ class ExportWork:
     def __init__(
         self,
         invocation: Invocation,
-        options: ExportOptions,
         *,
-        quality: dict[str, float] | None,
         output: Path | None,
         workers: int,
         append: bool,
@@ -40,8 +35,6 @@ class ExportWork:
         dry_run: bool,
     ) -> None:
         self.invocation = invocation
-        self.options = options
-        self.quality = quality
         self.output = output
         self.workers = workers
         self.append = append
@@ -51,63 +44,14 @@ class ExportWork:
         self.checkpoints = checkpoints
         self.dry_run = dry_run
         self.refused: dict[str, int] = {}
-        self.lines = False
 
-    def run_lines(
-        self, files: Sequence[Path], legacy: bool, board: str | None, players: int | None
-    ) -> None:
-        """Take JSON lines through the gate into a store that lasts as long as the command."""
-        import tempfile
-
-        from ringrift.data.export.inputs import store_of_lines
-
-        with tempfile.TemporaryDirectory(prefix="ringrift-export-") as folder:
-            store = Path(folder) / "lines.db"
-            with self.invocation.out.progress() as progress:
-                task = progress.task("taking games", unit="games")
-                report = store_of_lines(
-                    files,
-                    store,
-                    legacy=legacy,
-                    completed=self.options.require_completed,
-                    on_progress=lambda found: task.update(found.considered),
-                )
-                task.finish()
-            self.refused, self.lines = _refused(report), True
-            self.run([store], board, players)
-
-    def run(self, stores: Sequence[Path], board: str | None, players: int | None) -> None:
-        """Export each configuration that is there and wanted, then print."""
-        from ringrift.data.dataset import configurations, plan_export
-        from ringrift.rules import parse_config
-
-        found = configurations(stores, self.options.splits)
-        pairs = [(key, *parse_config(key)) for key in found]
-        wanted = [key for key, on, by in pairs if board in (None, on) and players in (None, by)]
-        if not wanted:
-            names = ", ".join(map(str, stores))
-            raise NegativeResult(
-                "zero samples: no game to learn from",
-                where=names,
-                hint="ringrift selfplay run, or ringrift data pool",
-            )
-        if self._single and len(wanted) > 1:
-            raise UsageError(
-                f"one file for {len(wanted)} configurations",
-                where="--output",
-                hint="--board and --players, or a folder",
-            )
-        plans = [plan_export(stores, key, self.options, weights=self.quality) for key in wanted]
-        if self.lines:  # a store that is gone afterwards has no sequence to go on from
-            plans = [replace(plan, games_upto={}) for plan in plans]
+    def run(self, planned: Planned) -> None:
+        """Export each configuration, then print."""
+        self.refused = planned.refused
         if self.dry_run:
-            self._show([(plan, None, 0.0) for plan in plans])
+            self._show([(plan, None, 0.0) for plan in planned.plans])
             return
-        self._show([self._export(plan) for plan in plans])
-
-    @property
-    def _single(self) -> bool:
-        return self.output is not None and self.output.suffix == ".npz"
+        self._show([self._export(plan) for plan in planned.plans])
 
     def _export(self, plan: Plan) -> tuple[Plan, Exported, float]:
         from ringrift.data.export.cache import BlockCache
@@ -213,12 +157,6 @@ def _row(plan: Plan, exported: Exported | None, seconds: float) -> dict[str, Any
         "games_kept": 0 if exported is None else exported.kept,
         "samples_per_second": made / seconds if made else None,
     }
-
-
-def _refused(report: PoolReport) -> dict[str, int]:
-    """Count what the gate refused, by reason."""
-    reasons = sum((found.ingest.reasons for found in report.inputs), Counter[str]())
-    return dict(sorted(reasons.items()))
 
 
 def _told(row: dict[str, Any]) -> str:
