@@ -4,14 +4,17 @@ import contextlib
 import os
 import random
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringrift.core.errors import BusyError, DataError
-from ringrift.records import Journal
-from ringrift.records.journal import MAGIC, frame_of, frames
+from ringrift.records import Journal, analysis_to_bytes, to_bytes
+from ringrift.records.analysis_bytes import seal_pair
+from ringrift.records.journal import MAGIC, OLD_MAGIC, crc32c, frame_of, frames, old_crc32
+from ringrift.records.sources import kind_of
 
 from .conftest import make_analysis, make_game
 
@@ -57,6 +60,65 @@ def test_a_torn_tail_is_left_out_and_cut(path, tmp_path):
         with Journal(torn) as journal:
             journal.append(*GAMES[5])
         assert list(Journal.read(torn)) == [*GAMES[:whole], GAMES[5]]
+
+
+def two_searches(seed):
+    """A game in which two agents searched."""
+    game = make_game(seed=seed, limit=12)
+    first = make_analysis(game, entries=2)
+    return game, [first, replace(first, agent="f" * 64)]
+
+
+def test_a_game_cut_at_any_byte_has_all_its_analyses_or_is_not_there(path, tmp_path):
+    whole, (game, analyses) = path.read_bytes(), two_searches(9)
+    with Journal(path) as journal:
+        journal.append(game, *analyses)
+    data, torn = path.read_bytes(), tmp_path / "torn.journal"
+    groups = list(Journal.read_groups(path))
+    assert groups[-1] == (game, analyses)
+    assert list(Journal.read(path))[-2:] == [(game, analyses[0]), (game, analyses[1])]
+    raw = [analysis_to_bytes(analysis) for analysis in analyses]
+    assert list(Journal.read_bytes(path))[-1] == (to_bytes(game), raw)
+    assert list(Journal.scan(path))[-2:] == [(to_bytes(game), data) for data in raw]
+    for length in range(len(whole), len(data)):
+        torn.write_bytes(data[:length])
+        assert [payload for _, payload in frames(torn)] == [p for _, p in frames(path)][:-1]
+    assert list(Journal.read_groups(torn)) == groups[:-1]
+    with Journal(torn) as journal:
+        journal.append(game, *analyses)
+    assert torn.read_bytes() == data
+
+
+def test_the_checksum_is_crc_32c():
+    """Of length and payload, against the polynomial of RFC 3720 B.4 taken bit by bit."""
+    payload = bytes(range(32))
+    bits = 0xFFFFFFFF
+    for byte in len(payload).to_bytes(4, "little") + payload:
+        bits ^= byte
+        for _ in range(8):
+            bits = (bits >> 1) ^ (0x82F63B78 if bits & 1 else 0)
+    assert crc32c(payload) == bits ^ 0xFFFFFFFF
+    assert int.from_bytes(frame_of(payload)[8:12], "little") == crc32c(payload)
+
+
+def test_a_journal_of_the_first_version_is_read_and_goes_on(tmp_path):
+    path, (game, analyses) = tmp_path / "old.journal", two_searches(9)
+    pairs = [(g, None if a is None else analysis_to_bytes(a)) for g, a in GAMES]
+    pairs += [(game, analysis_to_bytes(analysis)) for analysis in analyses]
+    path.write_bytes(
+        OLD_MAGIC + b"".join(frame_of(seal_pair(to_bytes(g), a), old_crc32) for g, a in pairs)
+    )
+    before = path.read_bytes()
+    assert kind_of(path) == "journal"
+    assert list(Journal.read_groups(path))[-1] == (game, analyses)
+    assert list(Journal.read(path))[: len(GAMES)] == GAMES
+    path.write_bytes(before + b"RRG1 torn")
+    more = two_searches(10)
+    with Journal(path) as journal:
+        assert journal.games == len(pairs)
+        journal.append(more[0], *more[1])
+    assert path.read_bytes().startswith(before)
+    assert list(Journal.read_groups(path))[-2:] == [(game, analyses), more]
 
 
 def test_a_tail_of_zeros_is_torn_too(path):

@@ -9,7 +9,7 @@ import pytest
 from ringrift.rules import BoardSpec
 from ringrift.selfplay.generator import play_here, selfplay_plans
 from ringrift.selfplay.lockstep import Table
-from ringrift.selfplay.workers import AgentShelf
+from ringrift.selfplay.shelf import AgentShelf
 
 from .jobs import SQUARE8, job
 

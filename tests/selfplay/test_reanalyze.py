@@ -11,7 +11,13 @@ from ringrift.records.verify import verify
 from ringrift.rules import BoardSpec
 from ringrift.selfplay.generator import play_here, selfplay_plans
 from ringrift.selfplay.plans import PlayJob
-from ringrift.selfplay.reanalyze import ReanalyzeJob, reanalyze, sampled, search_games
+from ringrift.selfplay.reanalyze import (
+    ReanalyzeJob,
+    choice_states,
+    reanalyze,
+    sampled,
+    search_games,
+)
 
 JOB = ReanalyzeJob(agent="mcts:eval=heuristic,sims=12", every=7)
 
@@ -28,7 +34,7 @@ def test_every_seventh_choice_is_searched_and_the_record_agrees(games):
     found = search_games([(game, ()) for game in games[:4]], JOB)
     for game, analysis in zip(games, found, strict=False):
         verify(game, analysis)
-        assert [p.ply for p in analysis.plies] == sampled(game, (), JOB)
+        assert [p.ply for p in analysis.plies] == sampled(game, choice_states(game), (), JOB)
         assert {p.kind for p in analysis.plies} == {"reanalysis"}
         assert all(p.sims == 12 for p in analysis.plies)
         assert JOB.is_done([analysis], analysis.agent)
@@ -49,7 +55,8 @@ def test_the_result_follows_from_the_game_alone(games):
 def test_surprise_draws_as_many_plies_and_prefers_what_surprised(games):
     game = games[0]
     job = replace(JOB, every=4, priority="surprise")
-    choices = sampled(game, (), replace(JOB, every=1))
+    choices = list(choice_states(game))
+    assert sampled(game, choices, (), replace(JOB, every=1)) == choices
     loud = choices[2 : len(choices) : 9]
     plies = tuple(
         PlyAnalysis(
@@ -66,13 +73,13 @@ def test_surprise_draws_as_many_plies_and_prefers_what_surprised(games):
     analysis = Analysis(game=game.id, agent="0" * 64, plies=plies)
     drawn = Counter()
     for seed in range(200):
-        chosen = sampled(replace(game, seed=seed), [analysis], job)
+        chosen = sampled(replace(game, seed=seed), choices, [analysis], job)
         assert chosen == sorted(set(chosen))
         assert len(chosen) == len(choices) // 4
         drawn.update(chosen)
     quiet = [drawn[ply] for ply in choices if ply not in loud]
     assert min(drawn[ply] for ply in loud) > 1.5 * max(quiet)
-    evenly = sampled(game, (), job)
+    evenly = sampled(game, choices, (), job)
     assert len(evenly) == len(choices) // 4
 
 

@@ -1,4 +1,4 @@
-"""What a run does about breaches, scarce machines, plain rules, pools and newer models."""
+"""What a run does about breaches, scarce machines, plain rules and pools."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from ringrift.core.errors import BusyError, RingriftError, SettingsError
+from ringrift.core.errors import BusyError, SettingsError
 from ringrift.core.limits import State
 from ringrift.records import Journal, build_record
 from ringrift.rules import Position
 from ringrift.selfplay.anomalies import breach_of
 from ringrift.selfplay.guarding import RunGuard
 from ringrift.selfplay.plain_rules import PlainRules, first_difference, trail
-from ringrift.selfplay.reload import ModelWatch, with_model
 from ringrift.selfplay.run import play_run
 from ringrift.selfplay.run_folder import indices_of, ranges_of
 from ringrift.selfplay.state_pools import PoolOrder, StatePool
@@ -222,32 +221,9 @@ def test_the_guard_ends_a_run_at_a_critical_resource_and_at_a_halt(tmp_path: Pat
     assert "halted" in halted.error.message
 
 
-def test_a_newer_model_takes_the_old_ones_seats() -> None:
-    old, new = "a" * 64, "b" * 64
-    made = plan(f"gumbel@{old}:sims=4", "random", models={old: "old.safetensors"})
-    changed = with_model(made, old, new, Path("new.safetensors"))
-    assert changed.seating.agents == (f"gumbel@{new}:sims=4", "random")
-    assert changed.models == {new: "new.safetensors"}
-    assert changed.game(3).seed == made.game(3).seed
-
-
-def test_a_model_that_cannot_be_used_is_one_alert_and_the_old_one_stays(tmp_path: Path) -> None:
-    def broken() -> tuple[str, Path]:
-        raise RingriftError("no model 'champion'")
-
-    made = plan("random")
-    watch = ModelWatch(model="a" * 64, every=10, current=broken, alerts=[])
-    assert watch.newer(made) is made
-    assert watch.newer(made) is made
-    assert len(watch.alerts) == 1
-    same = ModelWatch(model="a" * 64, every=10, current=lambda: ("a" * 64, tmp_path), alerts=[])
-    assert same.newer(made) is made
-    assert same.alerts == []
-
-
 @pytest.mark.acceptance
 def test_a_worker_above_its_share_is_replaced(tmp_path: Path) -> None:
-    from ringrift.selfplay.workers import Hygiene
+    from ringrift.selfplay.player import Hygiene
 
     made = plan("random")
     outcome = play_run(

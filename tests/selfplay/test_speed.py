@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ringrift.agents.heuristic import HeuristicAgent
+from ringrift.records import gate
 from ringrift.records.store import GameStore
+from ringrift.selfplay import lockstep
 from ringrift.selfplay.control import SearchControl
+from ringrift.selfplay.findings import Findings
 from ringrift.selfplay.generator import play_games, play_here, selfplay_plans
 from ringrift.selfplay.plans import PlayJob, pairs
-from ringrift.selfplay.workers import AgentShelf, WorkerPool
+from ringrift.selfplay.recording import Recorder
+from ringrift.selfplay.shelf import AgentShelf
+from ringrift.selfplay.workers import WorkerPool
 
 from .jobs import SQUARE8, job
 from .raw_playouts import RawPlayouts
+from .runs import order
 
 pytestmark = pytest.mark.acceptance
 
@@ -48,6 +54,39 @@ def cpu_seconds(j: PlayJob, games: int) -> float:
     started = time.thread_time()
     assert len(list(play_here(j, selfplay_plans(j.spec, range(games), 5), games=64))) == games
     return time.thread_time() - started
+
+
+PARTS = {
+    "record made": ((lockstep, "record_game"), (Findings, "analyses")),
+    "journal": ((Recorder, "journaled"),),
+    "store": ((Recorder, "add"), (Recorder, "checkpoint")),
+}
+"""What is done for a game beside playing it."""
+WITHIN = {"verified": ((gate, "verified_play"),)}
+
+
+def shares(
+    j: PlayJob, games: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, float]:
+    """Play and keep games in this thread; return the share of its time in each part, and in all."""
+    asked = order(folder, jsonl=False)
+    plans = selfplay_plans(j.spec, range(games), 5)
+    with ExitStack() as stack:
+        recorder = stack.enter_context(Recorder(asked.folder, asked.places, 2, resume=False))
+        spent = {
+            name: stack.enter_context(timed(monkeypatch, *places))
+            for name, places in (PARTS | WITHIN).items()
+        }
+        started = time.thread_time()
+        for game in play_here(j, plans, games=64):
+            recorder.journaled(game)
+            recorder.add(game)
+            if recorder.due:
+                recorder.checkpoint()
+        recorder.checkpoint()
+        total_s = time.thread_time() - started
+    found = {name: seconds[0] / total_s for name, seconds in spent.items()}
+    return found | {"all": sum(found[name] for name in PARTS), "per game": total_s / games}
 
 
 def nnue_job(folder: Path) -> PlayJob:
@@ -89,6 +128,23 @@ def test_a_net_takes_85_percent_of_the_time(
         total_s = cpu_seconds(j, 64)
     print(f"inside the net {inside[0] / total_s:.1%} of the time")
     assert inside[0] >= 0.85 * total_s
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize(
+    ("kind", "most"), [("NNUE 32/8", 0.45), ("heuristic", 0.15), ("heuristic:mode=light", 0.6)]
+)
+def test_the_share_of_recording_and_verification_in_a_run(
+    kind: str, most: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The aim is a twentieth (selfplay.md 10): the bounds are what the speed of play leaves of it."""
+    j, games = (nnue_job(tmp_path), 192) if kind == "NNUE 32/8" else (job(kind), 640)
+    shares(j, 16, tmp_path / "first", monkeypatch)  # all code is compiled
+    found = shares(j, games, tmp_path / "second", monkeypatch)
+    per_game_s = found.pop("per game")
+    listed = ", ".join(f"{name} {share:.2%}" for name, share in found.items())
+    print(f"{kind}: {games} square8_2p games, one thread, {1 / per_game_s:.1f} games/s: {listed}")
+    assert found["all"] <= most
 
 
 @pytest.mark.timed

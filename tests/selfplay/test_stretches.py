@@ -18,7 +18,7 @@ from ringrift.selfplay.generator import selfplay_plans
 from ringrift.selfplay.lockstep import Table
 from ringrift.selfplay.openings import Openings
 from ringrift.selfplay.plans import GamePlan, PlayJob
-from ringrift.selfplay.workers import AgentShelf
+from ringrift.selfplay.shelf import AgentShelf
 
 from .jobs import SQUARE8, job
 from .test_invariants import shrink

@@ -18,7 +18,7 @@ from ringrift.selfplay.control import SearchControl
 from ringrift.selfplay.generator import play_here, selfplay_plans
 from ringrift.selfplay.openings import Openings
 from ringrift.selfplay.plans import GamePlan, PlayJob
-from ringrift.selfplay.workers import AgentShelf
+from ringrift.selfplay.shelf import AgentShelf
 
 from .jobs import SEARCH, job
 

@@ -13,8 +13,9 @@ from ringrift.rules import BoardSpec, jitconf
 from ringrift.selfplay.control import SearchControl
 from ringrift.selfplay.generator import play_games
 from ringrift.selfplay.lockstep import Table
+from ringrift.selfplay.shelf import AgentShelf
 from ringrift.selfplay.warming import compiled_parts, warm, warm_mark
-from ringrift.selfplay.workers import AgentShelf, WorkerPool
+from ringrift.selfplay.workers import WorkerPool
 
 from .jobs import SQUARE8, job
 

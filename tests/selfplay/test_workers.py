@@ -16,7 +16,8 @@ from ringrift.core.errors import UsageError
 from ringrift.selfplay import workers
 from ringrift.selfplay.control import SearchControl
 from ringrift.selfplay.generator import play_games, play_here, selfplay_plans
-from ringrift.selfplay.workers import GamesFailed, WorkerFailed, WorkerPool
+from ringrift.selfplay.player import WorkerFailed
+from ringrift.selfplay.workers import GamesFailed, WorkerPool
 
 from .jobs import SQUARE8, job
 
@@ -61,6 +62,30 @@ def test_a_killed_worker_loses_no_game(
     assert len(found) == GAMES
     assert dict(found) == wanted
     assert len(pool.pids) == 2
+
+
+@pytest.mark.parametrize("kills", [0, 1])
+def test_games_under_way_keep_their_job_and_the_others_begin_with_the_next(
+    pool: WorkerPool, kills: int
+) -> None:
+    old, new = job("heuristic:mode=light,tau=1"), job("random")
+    plans = selfplay_plans(SQUARE8, range(GAMES), 7)
+    old_ids, new_ids = (
+        {r.meta.index: r.id for r, _ in play_here(made, plans)} for made in (old, new)
+    )
+    assert not set(old_ids.values()) & set(new_ids.values())
+    found: dict[int | None, str] = {}
+    begun: set[int | None] = set()
+    for record, _ in pool.play(old, plans):
+        assert record.meta.index not in found
+        found[record.meta.index] = record.id
+        if len(found) == 3:
+            begun = set(found).union(*(worker.open for worker in pool._workers))
+            pool.renew(new, lambda index: plans[index])
+            for pid in pool.pids[:kills]:
+                os.kill(pid, signal.SIGKILL)
+    assert 3 < len(begun) < len(plans)
+    assert found == {i: (old_ids if i in begun else new_ids)[i] for i in old_ids}
 
 
 def test_games_that_kill_every_worker_are_reported() -> None:

@@ -59,7 +59,7 @@ def play_here(job: PlayJob, plans: Iterable[GamePlan], *, games: int = 64) -> It
     from collections import deque
 
     from ringrift.selfplay.lockstep import Table
-    from ringrift.selfplay.workers import AgentShelf
+    from ringrift.selfplay.shelf import AgentShelf
 
     table = Table(job, AgentShelf().agents(job), games)
     queue = deque(plans)

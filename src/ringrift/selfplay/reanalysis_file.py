@@ -45,10 +45,7 @@ class ReanalysisFile:
         known: dict[str, Analysis] = {a.id: a for a in self.analyses(game)}
         known.update((a.id, a) for a in analyses)
         self._analyses[game.id] = list(known.values())
-        if not known:
-            self._journal.append(game)
-        for analysis in known.values():
-            self._journal.append(game, analysis)
+        self._journal.append(game, *known.values())
 
     def finish(self) -> int:
         """Write the file whole and remove the journal; return the number of games."""

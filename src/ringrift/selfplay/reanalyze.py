@@ -28,6 +28,8 @@ from ringrift.rules import layout as lay
 from ringrift.rules import moves as mv
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ringrift.agents.protocol import Agent
     from ringrift.rules import BoardSpec
 
@@ -131,11 +133,10 @@ def search_games(items: Sequence[Item], job: ReanalyzeJob) -> list[Analysis | No
     places: list[tuple[int, int]] = []
     states = []
     for i, (record, analyses) in enumerate(items):
-        replayer = Replayer(record.spec, record.start, record.moves)
-        plies = sampled(record, analyses, job)
-        for ply, position in replayer.walk(plies):
+        choices = choice_states(record)
+        for ply in sampled(record, choices, analyses, job):
             places.append((i, ply))
-            states.append(position.record().copy())
+            states.append(choices[ply])
     found: list[list[PlyAnalysis]] = [[] for _ in items]
     left = deque(zip(places, states, strict=True))
     while left:
@@ -155,9 +156,11 @@ def search_games(items: Sequence[Item], job: ReanalyzeJob) -> list[Analysis | No
     ]
 
 
-def sampled(record: GameRecord, analyses: Iterable[Analysis], job: ReanalyzeJob) -> list[int]:
-    """Return the plies of a game to search, ascending; an offer to swap is none of them."""
-    choices = _choices(record)
+def sampled(
+    record: GameRecord, plies: Iterable[int], analyses: Iterable[Analysis], job: ReanalyzeJob
+) -> list[int]:
+    """Return which of the choices of a game, ascending `plies`, to search."""
+    choices = list(plies)
     if job.priority == "uniform" or not choices:
         return choices[job.every - 1 :: job.every]
     known = {p.ply: p.prior_kl for a in analyses for p in a.plies if p.prior_kl is not None}
@@ -173,15 +176,18 @@ def sampled(record: GameRecord, analyses: Iterable[Analysis], job: ReanalyzeJob)
     return sorted(choices[k] for k in np.argsort(keys, kind="stable")[::-1][:count].tolist())
 
 
-def _choices(record: GameRecord) -> list[int]:
+def choice_states(record: GameRecord) -> dict[int, NDArray[np.void]]:
+    """Return the states (`layout.STATE`) in which a player had a choice, by ply, ascending.
+
+    An offer to swap is none of them.
+    """
     replayer = Replayer(record.spec, record.start, record.moves)
-    choices = []
-    for ply in range(len(record.moves)):
-        replayer.advance(ply)
-        moves = replayer.position.legal_packed()
+    found = {}
+    for ply, position in replayer.walk(range(len(record.moves))):
+        moves = position.legal_packed()
         if len(moves) > 1 and not np.any((moves & mv.KIND_MASK) == mv.SWAP):
-            choices.append(ply)
-    return choices
+            found[ply] = position.record()
+    return found
 
 
 def _ply(ply: int, decision: Decision, job: ReanalyzeJob) -> PlyAnalysis:

@@ -16,10 +16,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ringrift.core.log import get_logger
+from ringrift.records.analysis_bytes import analysis_to_bytes
+from ringrift.records.game_bytes import to_bytes
 from ringrift.records.game_json import analysis_to_json, to_json
 from ringrift.records.journal import Journal
+from ringrift.records.schema import CANONICAL
 from ringrift.records.store import GameStore
-from ringrift.selfplay.plans import pairs
 from ringrift.selfplay.run_folder import (
     CHECKPOINT,
     RunFolder,
@@ -44,11 +46,15 @@ ABORTED = "error_status"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where games go: `store` and `jsonl` as asked, at least one of them; `journal` on the way."""
+    """Where games go: `store` and `jsonl` as asked, at least one of them; `journal` on the way.
+
+    `kind` is that of a store that is made (`GameStore.open`).
+    """
 
     journal: Path
     store: Path | None
     jsonl: Path | None
+    kind: str = CANONICAL
 
 
 class Recorder:
@@ -66,6 +72,7 @@ class Recorder:
         self.waiting: list[Played] = []
         self._pending: list[Played] = []
         self._held: set[str] = set()
+        self._encoded: dict[str, tuple[bytes, list[bytes]]] = {}
         self._recovered: set[int] = set()
         self._committed_s = time.monotonic()
         self._since_checkpoint = 0
@@ -78,7 +85,9 @@ class Recorder:
             stack.callback(self._close_journal)
             self._store = None
             if places.store is not None:
-                self._store = stack.enter_context(GameStore.open(places.store, writer=True))
+                self._store = stack.enter_context(
+                    GameStore.open(places.store, writer=True, kind=places.kind)
+                )
             self._jsonl = None
             if places.jsonl is not None:
                 self._jsonl = stack.enter_context(_Lines(places.jsonl))
@@ -110,8 +119,10 @@ class Recorder:
     def journaled(self, game: Played) -> None:
         """Put a finished game where `kill -9` cannot reach it; `add` or `leave_out` follows."""
         self._held.add(game[0].id)
-        for record, analysis in pairs(game):
-            self._journal.append(record, analysis)
+        encoded = _encode(game)
+        if self._store is not None:
+            self._encoded[game[0].id] = encoded
+        self._journal.append_bytes(*encoded)
 
     def add(self, game: Played) -> None:
         """Hand a journaled game on to the places and count it."""
@@ -127,6 +138,7 @@ class Recorder:
 
     def leave_out(self, game: Played) -> None:
         """Count a journaled game as finished without handing it on."""
+        self._encoded.pop(game[0].id, None)
         self._settle(game[0])
 
     def commit(self) -> None:
@@ -142,7 +154,7 @@ class Recorder:
     def _ingest(self, games: list[Played]) -> None:
         if not games or self._store is None:
             return
-        items = [pair for game in games for pair in pairs(game)]
+        items = [item for game in games for item in self._items(game)]
         report = self._store.ingest(items, source=self.folder.path.name)
         self.tally.quarantined += report.quarantined
         unverified = report.quarantined - report.reasons[ABORTED]
@@ -151,6 +163,12 @@ class Recorder:
         self.tally.duplicates += max(0, report.duplicate - further)
         if unverified:
             log.error("games did not verify", games=report.quarantined, why=dict(report.reasons))
+
+    def _items(self, game: Played) -> list[tuple[bytes, bytes | None]]:
+        """Return a game as the store takes it: once with each of its analyses."""
+        known = self._encoded.pop(game[0].id, None)
+        data, analyses = _encode(game) if known is None else known
+        return [(data, analysis) for analysis in analyses] or [(data, None)]
 
     def checkpoint(self) -> None:
         """Make everything durable and begin the journal anew, unless a game is held back."""
@@ -204,6 +222,10 @@ class Recorder:
         self._recovered = {
             game[0].meta.index for game in self.waiting if game[0].meta.index is not None
         }
+
+
+def _encode(game: Played) -> tuple[bytes, list[bytes]]:
+    return to_bytes(game[0]), [analysis_to_bytes(analysis) for analysis in game[1]]
 
 
 class _Lines:

@@ -1,7 +1,8 @@
 """A newer model during a run (selfplay.md 5, row "model").
 
-The alias is looked at every so many games. A new model is loaded and probed in a process of its own;
-games begun from then on play with it. One that fails is an alert, and the model before stays.
+The alias is looked at every so many games. A new model is loaded and probed in a process of its own
+while the games go on; those that begin after it is found sound play with it, those under way keep
+theirs. One that fails is an alert, and the model before stays.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,9 @@ from ringrift.core.log import get_logger
 from ringrift.core.processes import begin_worker, threads_of_children
 
 if TYPE_CHECKING:
-    from ringrift.rules.spec import BoardSpec
+    from concurrent.futures import Future
+
+    from ringrift.selfplay.plans import PlayJob
     from ringrift.selfplay.run_plan import RunPlan
 
 log = get_logger(__name__)
@@ -37,27 +40,76 @@ class ModelWatch:
     every: int
     current: Current
     alerts: list[str]
+    _looked_at: int = 0
+    _probe: _Probe | None = field(default=None, repr=False)
 
-    def newer(self, plan: RunPlan) -> RunPlan:
-        """Return the plan for the games to come: with the new model if there is a sound one."""
+    def newer(self, plan: RunPlan, games: int) -> RunPlan:
+        """Return the plan for the games that begin now, `games` having ended.
+
+        It is `plan` itself unless a newer model has been found sound since the last call.
+        """
+        if self._probe is None and games - self._looked_at >= self.every:
+            self._looked_at = games
+            self._look(plan)
+        probe = self._probe
+        if probe is None or not probe.done:
+            return plan
+        self._probe = None
+        problem = probe.close()
+        if problem is not None:
+            self._alert(problem)
+            return plan
+        log.info("model updated", old=short(self.model), new=short(probe.model))
+        self.model = probe.model
+        return probe.plan
+
+    def close(self) -> None:
+        """End a probe that is still under way."""
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None
+
+    def _look(self, plan: RunPlan) -> None:
         try:
             found, path = self.current()
-            if found == self.model:
-                return plan
-            probe_apart(path, plan.spec)
         except RingriftError as error:
-            self._alert(error)
-            return plan
-        log.info("model updated", old=short(self.model), new=short(found))
-        changed = with_model(plan, self.model, found, path)
-        self.model = found
-        return changed
+            self._alert(str(error))
+            return
+        if found != self.model:
+            self._probe = _Probe(found, with_model(plan, self.model, found, path))
 
-    def _alert(self, error: RingriftError) -> None:
-        text = f"a newer model cannot be used, {short(self.model)} stays: {error}"
+    def _alert(self, why: str) -> None:
+        text = f"a newer model cannot be used, {short(self.model)} stays: {why}"
         if text not in self.alerts:
             self.alerts.append(text)
-            log.error("a newer model cannot be used", kept=short(self.model), why=str(error))
+            log.error("a newer model cannot be used", kept=short(self.model), why=why)
+
+
+class _Probe:
+    """Makes the agents of a plan in another process, where each model is compared with its card."""
+
+    def __init__(self, model: str, plan: RunPlan) -> None:
+        self.model = model
+        self.plan = plan
+        self._pool = ProcessPoolExecutor(
+            1, mp_context=get_context("spawn"), initializer=begin_worker
+        )
+        with threads_of_children(1):
+            self._answer: Future[str | None] = self._pool.submit(_problem, plan.job("probe"))
+
+    @property
+    def done(self) -> bool:
+        """Whether `close` returns at once."""
+        return self._answer.done()
+
+    def close(self) -> str | None:
+        """Return what is wrong with the model, None for nothing, and end the process."""
+        try:
+            return self._answer.result()
+        except BrokenProcessPool:
+            return f"model {short(self.model)}: the process that loaded it died"
+        finally:
+            self._pool.shutdown()
 
 
 def with_model(plan: RunPlan, old: str, new: str, path: Path) -> RunPlan:
@@ -72,26 +124,11 @@ def with_model(plan: RunPlan, old: str, new: str, path: Path) -> RunPlan:
     )
 
 
-def probe_apart(path: Path, spec: BoardSpec) -> None:
-    """Load a model in a process of its own, which compares it with its card; raises what is wrong."""
-    context = get_context("spawn")
-    with (
-        threads_of_children(1),
-        ProcessPoolExecutor(1, mp_context=context, initializer=begin_worker) as pool,
-    ):
-        try:
-            problem = pool.submit(_problem, path, spec).result()
-        except BrokenProcessPool:
-            problem = "the process that loaded it died"
-    if problem is not None:
-        raise RingriftError(problem, where=str(path))
-
-
-def _problem(path: Path, spec: BoardSpec) -> str | None:
-    from ringrift.nets.loading import open_model
+def _problem(job: PlayJob) -> str | None:
+    from ringrift.selfplay.shelf import AgentShelf
 
     try:
-        open_model(path, spec)
+        AgentShelf().agents(job)
     except RingriftError as error:
-        return error.message
+        return str(error)
     return None

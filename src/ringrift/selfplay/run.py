@@ -8,16 +8,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ringrift.core.log import get_logger
 from ringrift.core.settings_loader import flag
 from ringrift.selfplay import draws
 from ringrift.selfplay.anomalies import NO_MOVES, PLAIN, Anomaly, breach_of, write_reproducer
 from ringrift.selfplay.plain_rules import PlainRules
+from ringrift.selfplay.player import Hygiene
 from ringrift.selfplay.recording import Places, Recorder
 from ringrift.selfplay.run_folder import RunFolder, write_json
 from ringrift.selfplay.shadow import Shadow, is_sampled
 from ringrift.selfplay.state_pools import PoolOrder, StatePool
 from ringrift.selfplay.summary import Session, summary_of
-from ringrift.selfplay.workers import GamesFailed, Hygiene, WorkerPool
+from ringrift.selfplay.workers import GamesFailed, WorkerPool
 
 if TYPE_CHECKING:
     from ringrift.core.errors import BusyError
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from ringrift.selfplay.plans import Played
     from ringrift.selfplay.reload import ModelWatch
     from ringrift.selfplay.run_plan import RunPlan
+
+log = get_logger(__name__)
 
 SHADOW_GAMES = 16
 """Sampled games that are played again together."""
@@ -134,7 +138,7 @@ class _Work:
         stack: ExitStack,
     ) -> None:
         self._order = order
-        self._plan = order.plan
+        self._plans = [order.plan]
         self._recorder = recorder
         self._pool = pool
         self._guard = guard
@@ -143,11 +147,18 @@ class _Work:
         self._shadow = stack.enter_context(Shadow()) if order.shadow_rate > 0 else None
         self._plain = stack.enter_context(PlainRules()) if order.plain_rate > 0 else None
         self._pools = [StatePool(one) for one in order.pools]
+        if order.watch is not None:
+            stack.callback(order.watch.close)
         self._held: list[Played] = []
         self._failed_indices: tuple[int, ...] = ()
         self._wrong: str | None = None
         resumed = len(recorder.done) + len(recorder.waiting)
         self._session = Session(tally=recorder.tally, total=order.games, resumed=resumed)
+
+    @property
+    def _plan(self) -> RunPlan:
+        """The plan of the games that begin now; those before it had other models."""
+        return self._plans[-1]
 
     def go(self) -> None:
         """Take what the journal holds, then play what is missing."""
@@ -157,9 +168,6 @@ class _Work:
             if self._ended():
                 break
             self._play(chunk)
-            if self._order.watch is not None and not self._ended():
-                self._check_held()  # before the model changes
-                self._plan = self._order.watch.newer(self._plan)
         self._check_held()
         for pool in self._pools:
             pool.write()
@@ -200,20 +208,28 @@ class _Work:
 
     def _chunks(self) -> Iterator[Sequence[int]]:
         todo = [i for i in range(self._order.games) if i not in self._recorder.done]
-        watch = self._order.watch
-        size = CHUNK_GAMES if watch is None else watch.every
-        for first in range(0, len(todo), size):
-            yield todo[first : first + size]
+        for first in range(0, len(todo), CHUNK_GAMES):
+            yield todo[first : first + CHUNK_GAMES]
 
     def _play(self, indices: Sequence[int]) -> None:
         job = self._plan.job(self._order.run)
         try:
             for game in self._pool.play(job, self._plan.games(indices), self._ended, self._holds):
                 self._take(game, fresh=True)
+                self._renew()
         except GamesFailed as error:
             self._failed_indices += error.indices
         finally:
             self._session.pause()
+
+    def _renew(self) -> None:
+        """Begin games with a newer model if there is one."""
+        if self._order.watch is None:
+            return
+        newer = self._order.watch.newer(self._plan, self._session.games)
+        if newer is not self._plan:
+            self._plans.append(newer)
+            self._pool.renew(newer.job(self._order.run), newer.game)
 
     def _ended(self) -> bool:
         self._guard.look(len(self._recorder.done))
@@ -275,15 +291,32 @@ class _Work:
         if not held or self._shadow is None or self._ended():
             return
         by_index = {game[0].meta.index: game for game in held}
-        plans = self._plan.games(index for index in by_index if index is not None)
-        job = self._plan.job(self._order.run)
-        for index, found in self._shadow.compare(job, held, plans, self._ended).items():
-            self._settle(by_index[index], found)
+        for plan, games in self._by_plan(held):
+            plans = plan.games(i for record, _ in games if (i := record.meta.index) is not None)
+            job = plan.job(self._order.run)
+            for index, found in self._shadow.compare(job, games, plans, self._ended).items():
+                self._settle(by_index[index], found)
         if self._shadow.share > self._order.shadow_threshold:
             self._wrong = (
                 f"{self._shadow.differing} of {self._shadow.checked} games differ when they are "
                 f"played singly; threshold {self._order.shadow_threshold:g}"
             )
+
+    def _by_plan(self, games: Sequence[Played]) -> list[tuple[RunPlan, list[Played]]]:
+        """Group games by the plan that seats their agents."""
+        if self._order.watch is None:
+            return [(self._plan, list(games))]
+        found: list[tuple[RunPlan, list[Played]]] = [(plan, []) for plan in self._plans]
+        for game in games:
+            mine = next(
+                (own for plan, own in reversed(found) if plan.seats_those_of(game[0])), None
+            )
+            if mine is not None:
+                mine.append(game)
+            else:  # played before this process went on with the run
+                log.warning("no second play: its model is not at hand", game=game[0].id[:12])
+                self._settle(game, None)
+        return [(plan, own) for plan, own in found if own]
 
     def _settle(self, game: Played, found: Anomaly | None) -> None:
         """Keep a game, or leave it out for what was found."""

@@ -15,6 +15,7 @@ from ringrift.selfplay.plans import GamePlan, PlayJob, Purpose, game_seed
 
 if TYPE_CHECKING:
     from ringrift.agents.spec import ResolvedSpec
+    from ringrift.records.record import GameRecord
     from ringrift.rules.spec import BoardSpec
 
 TauMix = Literal["uniform", "weighted", "random"]
@@ -116,6 +117,15 @@ class RunPlan:
             )
             for text in job.agents
         )
+
+    def seats_those_of(self, record: GameRecord) -> bool:
+        """Tell whether the agents of a game are those that this plan seats in it."""
+        index = record.meta.index
+        if index is None:
+            return False
+        agents = self.resolved()
+        wanted = [agents[seat].agent_hash for seat in self.game(index).seats]
+        return [agent.agent_hash for agent in record.agents] == wanted
 
     def as_tree(self) -> dict[str, Any]:
         """Return what decides the games, as plain data."""
