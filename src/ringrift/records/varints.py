@@ -45,4 +45,5 @@ def unpack_numbers(data: bytes, where: str) -> list[int]:
     values = np.add.reduceat(parts, starts)
     if values.max() >= MOVE_LIMIT:
         raise VerificationError("malformed", "a number of more than 40 bits", where=where)
-    return [int(value) for value in values.tolist()]
+    numbers: list[int] = values.tolist()
+    return numbers
