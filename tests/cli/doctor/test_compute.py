@@ -69,7 +69,9 @@ def flip(path, place):
 
 
 DAMAGES = {
-    "a flipped byte in an index": lambda folder: flip(next(folder.rglob("*.nbi")), 0),
+    "a flipped byte in an index": lambda folder: flip(
+        next(p for p in folder.rglob("*.nbi") if p.stat().st_size), 0
+    ),
     "an empty index, as after a power cut": lambda folder: next(folder.rglob("*.nbi")).write_bytes(
         b""
     ),

@@ -28,7 +28,7 @@ from ringrift.data.distributed.serving import Reply
 from ringrift.data.shards import export_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ringrift.data.distributed.chunks import Chunk
@@ -163,18 +163,18 @@ class ChunkService:
     def _blocks(self, key: str, body: BinaryIO, length: int) -> Reply:
         with self._lock:
             held = self._held.get(key)
-        if held is None:
-            return _gone()
         if length > MOST_BYTES:
             return _bad(
                 f"{length} bytes; at most {MOST_BYTES}", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             )
+        if held is None:
+            for _ in _parts(body, length):
+                pass  # who is still sending reads no answer
+            return _gone()
         lease = held.lease
         with lease.scratch.open("wb") as file:
-            left = length
-            while left and (data := body.read(min(left, _PART))):
+            for data in _parts(body, length):
                 file.write(data)
-                left -= len(data)
                 held.heard_s = time.monotonic()
         if self._end(key) is None:
             return _gone()
@@ -190,6 +190,14 @@ class ChunkService:
     def _end(self, key: str) -> _Held | None:
         with self._lock:
             return self._held.pop(key, None)
+
+
+def _parts(body: BinaryIO, length: int) -> Iterator[bytes]:
+    """Yield what a body holds, at most `length` bytes."""
+    left = length
+    while left and (data := body.read(min(left, _PART))):
+        yield data
+        left -= len(data)
 
 
 def _object(body: BinaryIO, length: int) -> dict[str, Any] | None:
