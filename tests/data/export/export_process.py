@@ -1,4 +1,4 @@
-"""Exports in a process of its own; says each checkpoint, so that it can be killed between them."""
+"""Exports in a process of its own; says each checkpoint and waits for a line, so that it can be killed there."""
 
 import sys
 from pathlib import Path
@@ -15,12 +15,18 @@ def main(store, output, cache, workers, interval):
         workers=int(workers),
         interval=int(interval),
         cache=BlockCache(Path(cache)) if cache else None,
-        on_games=lambda games, samples: print(f"{games} {samples}", flush=True),
-        on_written=lambda games: print(f"written {games}", flush=True),
+        on_games=lambda games, samples: say(f"{games} {samples}"),
+        on_written=lambda games: say(f"written {games}"),
     )
     print("ready", flush=True)
     done = exporter.export(plan)
     print(f"done {done.manifest.id} {done.made} {done.kept}", flush=True)
+
+
+def say(line):
+    """Print, and go on once the other end has sent a line or closed."""
+    print(line, flush=True)
+    sys.stdin.readline()
 
 
 if __name__ == "__main__":
