@@ -13,30 +13,9 @@ from ringrift.data.statistics.measures import (
     share,
 )
 from ringrift.data.statistics.tally import Tally
+from ringrift.records.foreign.names import MOVE_KINDS
 from ringrift.rules import moves as mv
 from ringrift.rules.layout import OVER, PHASE_NAMES
-
-MOVES = {
-    "place_ring": mv.PLACE,
-    "skip_placement": mv.SKIP_PLACE,
-    "no_placement_action": mv.NO_PLACE,
-    "swap_sides": mv.SWAP,
-    "move_stack": mv.MOVE,
-    "overtaking_capture": mv.CAPTURES,
-    "continue_capture_segment": mv.CONTINUE,
-    "skip_capture": mv.SKIP_CAPTURE,
-    "no_movement_action": mv.NO_MOVE,
-    "recovery_slide": mv.RECOVER,
-    "skip_recovery": mv.SKIP_RECOVER,
-    "process_line": mv.LINE,
-    "choose_line_option": mv.OPTION,
-    "no_line_action": mv.NO_LINE,
-    "choose_territory_option": mv.REGION,
-    "skip_territory_processing": mv.SKIP_REGION,
-    "no_territory_action": mv.NO_REGION,
-    "eliminate_rings_from_stack": mv.PAY,
-    "forced_elimination": mv.FORCE,
-}
 
 
 def recovery(tally: Tally) -> Tree:
@@ -84,7 +63,7 @@ def moves(tally: Tally) -> Tree:
         "plies": total,
         "types": {
             name: {"count": kinds[kind], "share": share(kinds[kind], total)}
-            for name, kind in MOVES.items()
+            for name, kind in MOVE_KINDS.items()
         },
         "branching": branching,
     }
