@@ -10,27 +10,23 @@ A coordinator also serves `/chunks` (`chunk_service`); otherwise nothing can be 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import re
 import socket
-import sys
-import threading
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from ringrift.core.errors import BusyError, UsageError
+from ringrift.core.bounded_server import LOOPBACK, BoundedServer, Serving, port_taken
+from ringrift.core.errors import UsageError
 from ringrift.core.log import get_logger
-from ringrift.core.metrics_server import LOOPBACK, port_holder
 from ringrift.data.distributed.authorization import Authorization, require_token
 from ringrift.data.distributed.metalink import MEDIA_TYPE, SUFFIX, write_metalink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from ringrift.data.distributed.inventory import Inventory, Served
 
@@ -39,7 +35,6 @@ log = get_logger(__name__)
 PORT = 8780
 MAX_CONNECTIONS = 128
 SILENCE_S = 30.0
-CLOSE_S = 2.0
 JSON_TYPE = "application/json; charset=utf-8"
 BYTES_TYPE = "application/octet-stream"
 
@@ -82,7 +77,7 @@ class Offer:
     service: Service | None
 
 
-class ExportServer:
+class ExportServer(Serving):
     """Serve until closed; a context manager.
 
     `port` 0 takes a free one. Other mirrors of the same files (`http://HOST:PORT`) are named in
@@ -111,49 +106,13 @@ class ExportServer:
             status=status,
             service=service,
         )
-        self._server = _bind(host, port, offer, silence_s)
-        self.host = host
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.1},
-            name="export-server",
-            daemon=True,
-        )
-        self._thread.start()
+        server = _bind(host, port, offer, silence_s)
+        super().__init__(server, host, name="export-server", poll_s=0.1)
         log.info("serving files", url=self.url)
 
-    @property
-    def url(self) -> str:
-        """Where the server is, without a path."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
 
-    def close(self) -> None:
-        """Take no more connections, let running ones end for up to 2 s, and free the port."""
-        if not self._thread.is_alive():
-            return
-        self._server.shutdown()
-        self._thread.join()
-        self._server.end_all(within_s=CLOSE_S)
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = MAX_CONNECTIONS
+class _Server(BoundedServer):
+    most = request_queue_size = MAX_CONNECTIONS
 
     def __init__(
         self, address: tuple[str, int], family: socket.AddressFamily, offer: Offer, silence_s: float
@@ -161,43 +120,7 @@ class _Server(ThreadingHTTPServer):
         self.address_family = family
         self.offer = offer
         self.silence_s = silence_s
-        self._open: set[socket.socket] = set()
-        self._changed = threading.Condition()
         super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection a thread, or refuse it where all are taken."""
-        with self._changed:
-            free = len(self._open) < MAX_CONNECTIONS
-            if free:
-                self._open.add(request)
-        if free:
-            super().process_request(request, client_address)
-            return
-        request.settimeout(0.0)
-        with contextlib.suppress(OSError):
-            request.send(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n")
-        super().shutdown_request(request)
-
-    def shutdown_request(self, request: Any) -> None:
-        """End a connection and give its place away."""
-        super().shutdown_request(request)
-        with self._changed:
-            self._open.discard(request)
-            self._changed.notify_all()
-
-    def end_all(self, *, within_s: float) -> None:
-        """Wait for open connections, then cut off those that remain."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._open, timeout=within_s)
-            for request in self._open:
-                with contextlib.suppress(OSError):
-                    request.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what went wrong with a connection; clients that leave early are no news."""
-        del request
-        log.debug("a request ended early", client=str(client_address), error=str(sys.exc_info()[1]))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -356,10 +279,7 @@ def _bind(host: str, port: int, offer: Offer, silence_s: float) -> _Server:
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
             raise UsageError("no address of this machine", where=f"--host {host}") from None
-        if error.errno != errno.EADDRINUSE:
+        taken = port_taken(error, host, port, free="--port 0")
+        if taken is None:
             raise
-        raise BusyError(
-            f"port {port} is taken by {port_holder(port) or 'another process'}",
-            where=f"{host}:{port}",
-            hint="--port 0 for a free one, or end that process",
-        ) from error
+        raise taken from error
