@@ -1,6 +1,5 @@
 """`data auto-export`: plan, rounds, the daemon, one at a time."""
 
-import hashlib
 import json
 import os
 import signal
@@ -12,10 +11,10 @@ import pytest
 
 from ringrift.cli.reference.schemas import schema_of
 from ringrift.core.files import lock
-from ringrift.core.paths import Paths
 from ringrift.data.dataset import Dataset
 
 from ...data.distributed.games import make_store
+from .hashing import hashes
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from json_schema import problems
@@ -31,29 +30,6 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture
-def root(tmp_path, store):
-    paths = Paths(tmp_path)
-    paths.create()
-    (paths.games / "games.db").write_bytes(store.read_bytes())
-    return paths
-
-
-@pytest.fixture
-def start(spawn):
-    """Start the program as `spawn` does; what still runs at the end of the test is killed."""
-    started = []
-
-    def begin(*arguments, **options):
-        started.append(spawn(*arguments, **options))
-        return started[-1]
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
 def call(ringrift, root):
     def run(*arguments):
         code, out, err = ringrift("data", "auto-export", *arguments, "--json", "--no-progress")
@@ -62,15 +38,6 @@ def call(ringrift, root):
         return code, result
 
     return run
-
-
-def hashes(folder):
-    """Hash every file but those that SQLite keeps beside a database while somebody reads it."""
-    return {
-        path: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.name.endswith(("-shm", "-wal"))
-    }
 
 
 def exported(result):

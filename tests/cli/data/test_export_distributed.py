@@ -1,6 +1,5 @@
 """`data export-distributed`: its modes, by words and by options, alone and with others."""
 
-import hashlib
 import json
 import os
 import re
@@ -15,7 +14,6 @@ import pytest
 
 from ringrift.cli.reference.schemas import schema_of
 from ringrift.core.errors import BusyError
-from ringrift.core.paths import Paths
 from ringrift.data.dataset import ExportOptions, plan_export
 from ringrift.data.distributed.folder_queue import queues_below
 from ringrift.data.distributed.worker import work
@@ -23,6 +21,7 @@ from ringrift.data.export.run import Exporter
 from ringrift.records import GameStore, write_jsonl
 
 from ...data.distributed.games import make_store
+from .hashing import hashes
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from json_schema import problems
@@ -46,29 +45,6 @@ def single(store, tmp_path_factory):
 
 
 @pytest.fixture
-def root(tmp_path, store):
-    paths = Paths(tmp_path)
-    paths.create()
-    (paths.games / "games.db").write_bytes(store.read_bytes())
-    return paths
-
-
-@pytest.fixture
-def start(spawn):
-    """Start the program as `spawn` does; what still runs at the end of the test is killed."""
-    started = []
-
-    def begin(*arguments, **options):
-        started.append(spawn(*arguments, **options))
-        return started[-1]
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
 def call(ringrift, root):
     """Run the command with --json; returns (code, result)."""
 
@@ -80,15 +56,6 @@ def call(ringrift, root):
         return code, result
 
     return run
-
-
-def hashes(folder):
-    """Hash every file but those that SQLite keeps beside a database while somebody reads it."""
-    return {
-        path: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.name.endswith(("-shm", "-wal"))
-    }
 
 
 @pytest.mark.slow
