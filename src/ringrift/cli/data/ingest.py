@@ -9,6 +9,7 @@ import typer
 
 from ringrift.cli.data.parts import INPUT, OUTPUT, OnlyBoard, OnlyPlayers, board_of
 from ringrift.cli.data.pooling import (
+    Mode,
     ending_of,
     mode_of,
     run_pool,
@@ -55,15 +56,7 @@ def ingest(
     ] = None,
     board: OnlyBoard = None,
     players: OnlyPlayers = None,
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            metavar="MODE",
-            help="canonical takes every ply as recorded; legacy inserts bookkeeping plies that are "
-            "the only legal move, and counts them.",
-        ),
-    ] = "canonical",
+    mode: Mode = "canonical",
     dry_run: DryRun = False,
 ) -> None:
     """Take trees of JSON lines into a store, through the gate of the pool.

@@ -10,6 +10,8 @@ import typer
 
 from ringrift.cli.data.parts import GAME, INPUT, OUTPUT, OnlyBoard, OnlyPlayers, board_of
 from ringrift.cli.data.pooling import (
+    GATE,
+    Mode,
     ending_of,
     mode_of,
     run_pool,
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from ringrift.cli.invocation import Invocation
     from ringrift.data.pool.report import PoolReport
     from ringrift.data.pool.request import PoolRequest
-
-GATE = "Gate"
 
 
 def pool(
@@ -106,16 +106,7 @@ def pool(
             rich_help_panel=GATE,
         ),
     ] = None,
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            metavar="MODE",
-            help="canonical takes every ply as recorded; legacy inserts bookkeeping plies that are "
-            "the only legal move, and counts them.",
-            rich_help_panel=GATE,
-        ),
-    ] = "canonical",
+    mode: Mode = "canonical",
     recheck_existing: Annotated[
         bool,
         typer.Option(

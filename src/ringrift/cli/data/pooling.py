@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from ringrift.cli.output import Column
 from ringrift.core.errors import NegativeResult, UsageError
@@ -15,6 +17,18 @@ if TYPE_CHECKING:
     from ringrift.core.paths import Paths
     from ringrift.data.pool.report import PoolReport
     from ringrift.data.pool.request import PoolRequest
+
+GATE = "Gate"
+Mode = Annotated[
+    str,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="canonical takes every ply as recorded; legacy inserts bookkeeping plies that are "
+        "the only legal move, and counts them.",
+        rich_help_panel=GATE,
+    ),
+]
 
 PARTLY_DONE = 5
 SHOWN = 20
