@@ -46,6 +46,7 @@ GROUPS: dict[str, str] = {
     "selfplay": "Play agents against themselves and keep the games.",
     "data": "Pool, split, export and measure games.",
     "train": "Train networks from datasets.",
+    "models": "List, name, compare, make and promote models.",
     "loop": "Run the closed loop: play, learn, measure, promote.",
     "bench": "Measure speed.",
     "doctor": "Check this machine and say what to do.",
