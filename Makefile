@@ -5,8 +5,8 @@ PYTHON ?= python3
 SEED ?= 0
 DATA_ROOT ?= ringrift-data
 PYTEST_ARGS ?=
-# Two processes; a file's tests share what its fixtures made, so they stay together. In the order of
-# their names: the long files are neither first, when nothing is compiled, nor last, when one waits.
+# Two processes; a file's tests share what its fixtures made, so they stay together. The order of the
+# files is that of tests/conftest.py, in which neighbours rarely need the same compiled code.
 PYTEST_PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin

@@ -309,6 +309,37 @@ def test_sizes_of_the_memory_benchmark_contain_each_other(answer):
     assert [name for name in more["plan"]["cases"] if "ladder" in name or "nnue" in name]
 
 
+# --- train
+
+
+@pytest.mark.slow
+def test_the_training_loop_is_measured_beside_a_bare_one(answer, monkeypatch):
+    from ringrift.training import speed
+
+    line = ("bench", "train", "--kind", "nnue", "--hidden-dim", "32", "--batch-size", "32")
+    short = ("--samples", "256", "--seconds", "0.1", "--repeat", "2", "--threads", "1", "--no-wait")
+    monkeypatch.setenv("RINGRIFT_LIMITS__CPU_CRITICAL", "100")
+    monkeypatch.setenv("RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER", "10000")
+    monkeypatch.setitem(speed.LEAST_RATIO, "nnue", 0.001)
+    code, found = answer(*line, *short, "--gate")
+    assert (code, found["gate"]["status"]) == (0, "passed")
+    (row,) = found["results"]
+    assert (row["kind"], row["batch_samples"], row["threads"]) == ("nnue", 32, 1)
+    assert row["ratio_low"] is None
+    ratios = next(f for f in found["figures"] if f["name"] == "ratio")
+    assert (len(ratios["samples"]), ratios["value"]) == (2, row["ratio"])
+    monkeypatch.setitem(speed.LEAST_RATIO, "nnue", 1000.0)
+    code, found = answer(*line, *short, "--gate")
+    assert (code, found["gate"]["status"]) == (1, "failed")
+
+
+def test_a_kind_that_no_trainer_has_is_exit_2(ringrift):
+    code, _, err = ringrift("bench", "train", "--kind", "nn,forest")
+    assert code == 2
+    assert "forest" in err
+    assert "nnue-policy" in err
+
+
 # --- compare
 
 

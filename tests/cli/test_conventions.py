@@ -30,7 +30,7 @@ COMMANDS = {name: page for name, page in PAGES.items() if not page.children}
 
 # One command line of each command that ends within seconds in the root that `root` makes, and the
 # codes it may end with. {game} is a stored game, {refused} one in quarantine, {trace} a small file of
-# recorded games.
+# recorded games, {model} one of random weights, {archived} one in the archive.
 RUNS = {
     "agents explain": ('--position \'{{"config": "square8_2p", "moves": []}}\'', {0}),
     "agents import-weights": ("weights.json", {0}),
@@ -42,6 +42,7 @@ RUNS = {
     "bench gpu-cpu": ("--dry-run", {0}),
     "bench policy": ("--dry-run", {0}),
     "bench memory": ("--dry-run", {0}),
+    "bench train": ("--dry-run", {0}),
     "bench compare": ("bench.json bench.json", {0}),  # which `bench engine` has written
     "config env": ("--all", {0}),
     "config migrate": ("good.yaml", {0}),
@@ -78,6 +79,24 @@ RUNS = {
     "games split-shards": ("--output shards", {0}),
     "games verify": ("", {0}),
     "loop run": ("--dry-run", {0}),
+    "models alias": ("strong {model}", {0}),
+    "models average": ("{model} candidate", {0}),  # the one that `models import` made
+    "models diff": ("{model} {model}", {0}),
+    "models export": ("{model} --format torch --output weights.pt", {0}),
+    "models import": ("weights.pt --kind nnue", {0}),  # which `models export` has written
+    "models init": ("--kind nnue --hidden-dim 32", {0}),
+    "models lineage": ("{model}", {0}),
+    "models list": ("", {0}),
+    "models pin": ("{model}", {0}),
+    "models promote": ("--update-all", {0}),
+    "models prune": ("--dry-run", {0}),
+    "models rebuild": ("", {0}),
+    "models restore": ("{archived} --dry-run", {0}),
+    "models rollback": ("--config-key hex8_2p --reason why --dry-run", {0}),
+    "models show": ("{model}", {0}),
+    "models sync": ("", {0}),
+    "models unpin": ("{model}", {0}),
+    "models validate": ("", {0}),
     "node alerts ack": ("spool_age", {0}),
     "node alerts list": ("--firing", {0}),
     "node alerts mute": ("spool_age --for 1m", {0}),
@@ -101,7 +120,14 @@ RUNS = {
     "selfplay reanalyze": ("--dry-run", {0}),
     "selfplay run": ("--engine-mode random-only --dry-run", {0}),
     "selfplay soak": ("--profile ai-healthcheck --dry-run", {0}),
+    "train calibrate": ("--model {model} --dry-run", {0}),
+    "train curriculum": ("--list-stages", {0}),
+    "train nn": ("--demo --model-size micro --dry-run", {0}),
+    "train nnue": ("--db trainable.db --hidden-dim 32 --dry-run", {0}),
+    "train nnue-policy": ("--db trainable.db --hidden-dim 32 --dry-run", {0}),
+    "train optimized": ("--list-configs", {0}),
     "train preflight": ("", {0, 1}),  # 1: all games are matches
+    "tune hp": ("--db trainable.db --dry-run", {0}),
 }
 # Examples that are run as they stand; the others are parsed: they take long, or name games and
 # models that only a root of one's own has.
@@ -154,6 +180,13 @@ RUN_EXAMPLES = {
     "ringrift games split-shards --output shards --max-mb 8 --config-key square8_2p --json",
     "ringrift games verify",
     "ringrift games verify games.jsonl --json",
+    "ringrift models alias",
+    "ringrift models list",
+    "ringrift models prune --dry-run",
+    "ringrift models rebuild",
+    "ringrift models rebuild --dry-run --json",
+    "ringrift models validate",
+    "ringrift models validate --cleanup --dry-run --json",
     "ringrift node alerts ack elo_drop --dry-run",
     "ringrift node alerts list",
     "ringrift node alerts list --firing --json",
@@ -177,6 +210,11 @@ RUN_EXAMPLES = {
     "ringrift selfplay hybrid --p2-engine-mode random-only --num-games 10 --dry-run",
     "ringrift selfplay run --board hex8 --players 3 --agent gumbel:eval=heuristic,sims=16 --dry-run",
     "ringrift selfplay soak --profile ai-healthcheck --dry-run",
+    "ringrift train curriculum --board square8 --auto-progress --strict --dry-run",
+    "ringrift train curriculum --list-stages",
+    "ringrift train curriculum --show-weights --max-weight 3 --json",
+    "ringrift train nn --demo --dry-run --json",
+    "ringrift train optimized --list-configs",
 }
 # Commands that report an invalid settings file as part of their answer, with their code.
 BAD_SETTINGS = {"doctor": 1}
@@ -253,6 +291,27 @@ def random_moves(spec, seed):
     return moves
 
 
+def make_champions(models):
+    """Two champions of hex8_2p one after the other; returns the id of a third model, archived."""
+    from ringrift.models.archive import archive
+    from ringrift.models.decisions import append, read_chain
+    from ringrift.models.promotion import follow_decisions
+    from ringrift.nets.nnue.file import init_nnue
+    from ringrift.rules import BoardSpec
+
+    spec, objects = BoardSpec.create("hex8", 2), models / "objects"
+    made = [init_nnue(spec, folder=objects, seed=seed, hidden=32) for seed in range(3)]
+    chain = read_chain(models / "decisions", "hex8_2p")
+    for path in made[:2]:
+        chain = append(
+            models / "decisions", chain, kind="promoted", candidate=path.stem, reason="a test"
+        )
+    follow_decisions(models)
+    archive(models, made[2].stem)
+    made[2].unlink()
+    return made[2].stem[:12]
+
+
 def foreign_weights():
     """A profile of the WEIGHT_* keys that have a counterpart here."""
     from ringrift.agents.weight_files import FOREIGN, FOREIGN_PREFIX
@@ -265,8 +324,9 @@ def foreign_weights():
 def root(tmp_path_factory):
     """A data root with a few games; returns (folder, what stands for the names in RUNS)."""
     from ringrift.core.paths import Paths
+    from ringrift.nets.nnue.file import init_nnue
     from ringrift.records.traces import packaged_traces
-    from ringrift.rules import Position
+    from ringrift.rules import BoardSpec, Position
 
     folder = tmp_path_factory.mktemp("root")
     Paths(folder).create()
@@ -275,8 +335,17 @@ def root(tmp_path_factory):
     (folder / "weights.json").write_text(json.dumps(foreign_weights()))
     (folder / "good.yaml").write_text("training:\n  batch_size: 128\n")
     (folder / "state.txt").write_text(str(Position.start("square8")))
+    objects = folder / "models" / "objects"
+    model = init_nnue(BoardSpec.create("square8", 2), folder=objects, seed=1, hidden=32).stem
     trace = next(path for path in packaged_traces() if "special_square8_4p" in path.name)
-    return folder, {"game": game[:12], "refused": refused[:12], "trace": str(trace)}
+    names = {
+        "game": game[:12],
+        "refused": refused[:12],
+        "trace": str(trace),
+        "model": model[:12],
+        "archived": make_champions(folder / "models"),
+    }
+    return folder, names
 
 
 @pytest.fixture(scope="module")
@@ -530,6 +599,7 @@ def alone(tmp_path_factory, host):
         "bench engine": ["--playouts-only", "--boards", "hex8", "--seconds", "0.1"],
         "bench gpu-cpu": ["--no-wait", "--iterations", "1"],
         "bench memory": ["--no-wait", "--games", "2", "--repeat", "1"],
+        "bench train": ["--dry-run"],
         "doctor": ["--quick"],
         "engine parity": ["nothing"],
         "loop run": ["--no-wait"],

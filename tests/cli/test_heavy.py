@@ -116,6 +116,16 @@ PRODUCING = {
     "data/ingest.py": ["data ingest --input-dir ."],
     "data/pool.py": ["data pool"],
     "loop.py": ["loop run --profile quick --yes"],
+    "models/promote.py": ["models promote --auto-promote", "models promote --daemon"],
+    "train/training.py": [
+        "train nn --demo",
+        "train nn --demo --find-lr",
+        "train nnue --db games.db",
+        "train nnue-policy --db games.db",
+        "train optimized --db games.db",
+        "train curriculum --db games.db --auto-progress",
+        "tune hp --db games.db",
+    ],
     "selfplay/execute.py": [
         "selfplay run --engine-mode random-only",
         "selfplay soak --num-games 2",
@@ -130,6 +140,7 @@ COMPUTING = {
     "bench/gpu_cpu.py": ["bench gpu-cpu --board square8"],
     "bench/memory.py": ["bench memory --quick"],
     "bench/policy.py": ["bench policy --db games.db"],
+    "bench/train.py": ["bench train --kind nn --repeat 1"],
 }
 CHECKING = {
     path.relative_to(CLI).as_posix()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import typer
 
+from ringrift.cli.option_sets import command_of
 from ringrift.cli.selfplay import command_lines
 from ringrift.cli.selfplay.options import Options
 from ringrift.core.errors import SettingsError
@@ -22,7 +23,7 @@ def parsed(names: tuple[str, ...], *words: str) -> tuple[Any, ...]:
 
     app = typer.Typer()
     app.command("play", cls=command_lines.PoolCommand)(
-        command_lines.command_of(play, names, {}, {})
+        command_of(play, Options, names, defaults={}, shown={})
     )
     app(list(words), standalone_mode=False)
     (given,) = found

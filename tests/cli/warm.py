@@ -3,7 +3,8 @@
 Reads `[{args, folder, env, stdin, stdout, limit_s}]` from standard input and answers
 `[{code, out, err, seconds}]`. Descriptors are real: `stdin` is "null" or "closed", `stdout` "file"
 or "broken" (a pipe that nobody reads). A process over its limit is killed and has code None. With the
-word `heavy` the rules are imported too, for commands that play.
+word `heavy` what commands import first, the settings and compiled rules are loaded too, which each
+process would else do for itself.
 """
 
 import importlib
@@ -17,15 +18,40 @@ import time
 from ringrift.cli import main
 from ringrift.cli.reference.pages import all_pages
 
-HEAVY = ("ringrift.records", "ringrift.rules.cpu", "ringrift.records.parity")
+HEAVY = (
+    "ringrift.agents.factory",
+    "ringrift.core.alerts",
+    "ringrift.core.metrics",
+    "ringrift.core.readings",
+    "ringrift.core.settings_loader.variables",
+    "ringrift.data.dataset",
+    "ringrift.data.statistics",
+    "ringrift.records.parity",
+    "ringrift.rules.cpu",
+    "ringrift.selfplay.run_plan",
+    "rich.progress",
+    "rich.table",
+)
 
 
 def serve():
     all_pages()
-    for name in HEAVY if sys.argv[1:] == ["heavy"] else ():
-        importlib.import_module(name)
+    if sys.argv[1:] == ["heavy"]:
+        load()
     cases = json.load(sys.stdin)
     json.dump([answer(case) for case in cases], sys.stdout)
+
+
+def load():
+    for name in HEAVY:
+        importlib.import_module(name)
+    from ringrift.core.settings import Settings
+    from ringrift.rules import Position
+
+    Settings()
+    position = Position.start("square8")
+    position.play(int(position.legal_packed()[0]))
+    str(position)
 
 
 def answer(case):
@@ -34,7 +60,7 @@ def answer(case):
         child = os.fork()
         if child == 0:
             become(case, out.fileno(), err.fileno())
-        code = wait(child, begun + case.get("limit_s", 60))
+        code = wait(child, begun + case.get("limit_s", 120))
         seconds = time.monotonic() - begun
         texts = []
         for file in (out, err):

@@ -70,7 +70,7 @@ def finish(process):
     return process.returncode, out, err
 
 
-def check_whole(root, games_per_generation=GAMES):
+def check_whole(root, games_per_generation=GAMES, generations=GENERATIONS):
     """No game twice, each replays to its hash, every stage done once, the run complete."""
     paths = Paths(root)
     with GameStore.open(paths.games / STORE) as store:
@@ -80,14 +80,14 @@ def check_whole(root, games_per_generation=GAMES):
     assert len(keys) == len(set(keys))
     assert len({game.id for game in games}) == len(games)
     selfplay = [game for game in games if game.meta.purpose == "selfplay"]
-    assert len(selfplay) == GENERATIONS * games_per_generation
+    assert len(selfplay) == generations * games_per_generation
     chain = read_chain(paths.decisions, CONFIG)
-    assert [d.generation for d in chain.decisions] == [None, *range(1, GENERATIONS + 1)]
+    assert [d.generation for d in chain.decisions] == [None, *range(1, generations + 1)]
     assert chain.champion in model_ids(paths.model_objects)
     folders = list((paths.runs / CONFIG).iterdir())
     assert len(folders) == 1
     report = json.loads((folders[0] / "report.json").read_text())
-    assert len(report["generations"]) == GENERATIONS
+    assert len(report["generations"]) == generations
     assert report["exam"]["games"] == 6
     seqs = [json.loads(line)["seq"] for line in (folders[0] / "events.jsonl").open()]
     assert seqs == sorted(set(seqs))

@@ -30,10 +30,15 @@ def tiny_plan(**changes):
         ),
         "training": TrainingPlan(
             size="micro",
+            encoder="planes1-basic",
             window_games=100,
             epochs=1,
             batch_size=32,
             learning_rate=1e-3,
+            weight_decay=1e-4,
+            policy_weight=1.0,
+            value_weight=1.0,
+            sampling_weights="uniform",
             ema_decay=0.9,
         ),
         "measuring": MeasuringPlan(
@@ -99,8 +104,8 @@ class PaperLearner:
     def __init__(self):
         self.trained = 0
 
-    def random_model(self, *, config, size, seed, objects, stop):
-        del stop
+    def random_model(self, *, config, size, encoder, seed, objects, stop):
+        del stop, encoder
         return self._model(objects, f"{config} {size} {seed}")
 
     def candidate(self, order, *, on_report, stop):

@@ -80,6 +80,7 @@ def test_a_death_is_an_error(targets):
         run_child(targets.die, {}, what="x")
 
 
+@pytest.mark.timed
 def test_stop_ends_the_child(targets):
     begun = time.monotonic()
     with pytest.raises(ChildStopped):

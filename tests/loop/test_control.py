@@ -9,6 +9,8 @@ from ringrift.core.files import lock
 from ringrift.core.paths import Paths
 from ringrift.loop.control import STORE, run_loop
 from ringrift.loop.facts import Facts, next_stage
+from ringrift.loop.measure import Matches
+from ringrift.loop.plan import spec_of
 from ringrift.models.decisions import append, read_chain
 from ringrift.models.registry import model_path
 from ringrift.records.store import GameStore
@@ -196,6 +198,30 @@ def test_a_death_anywhere_loses_only_what_was_in_the_air(paths, after):
     report, _ = go(paths, plan=plan)
     assert report.complete
     check_whole(paths, plan)
+
+
+def test_a_champion_that_somebody_else_makes_meanwhile_is_tested_against(paths):
+    other = "d" * 64
+    plan = tiny_plan(generations=1)
+
+    def promote_by_hand():
+        chain = read_chain(paths.decisions, plan.config)
+        if workers.played != plan.selfplay.games + 10 or chain.champion == other:
+            return
+        path = model_path(paths.model_objects, other)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        append(paths.decisions, chain, kind="manual", candidate=other, reason="test")
+
+    workers = RandomWorkers(promote_by_hand)
+    report, _ = go(paths, plan=plan, workers=workers)
+    assert report.complete
+    kinds = [d.kind for d in read_chain(paths.decisions, plan.config).decisions]
+    assert kinds[:2] == ["promoted", "manual"]
+    last = read_chain(paths.decisions, plan.config).decisions[-1]
+    assert (len(kinds), last.generation, last.champion_before) == (3, 1, other)
+    gate = Matches(plan, spec_of(plan.config)).gate(last.candidate, other)
+    assert last.inputs["against_champion"]["plan"] == gate.plan.hash
 
 
 def test_a_second_loop_on_the_root_is_refused(paths):

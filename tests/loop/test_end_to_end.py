@@ -62,6 +62,7 @@ def test_the_loop_ends_and_says_what_it_did(tmp_path):
     assert "no unfinished run" in err
 
 
+@pytest.mark.timed
 def test_ctrl_c_stops_with_130_and_a_second_loop_is_refused(tmp_path):
     process = start(tmp_path)
     run = Paths(tmp_path).runs / CONFIG

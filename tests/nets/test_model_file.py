@@ -2,7 +2,9 @@
 
 import json
 import random
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -142,6 +144,9 @@ def test_another_configuration_is_refused_with_both_hashes(model, spec, field):
     ("change", "expected"),
     [
         ({"encoder": {"id": "planes1", "hash": "ab"}}, "unknown_encoder"),
+        ({"encoder": {"id": "planes9", "hash": "ab"}}, "unknown_encoder"),
+        ({"value_utility": "sum"}, "card_invalid"),
+        ({"calibration": {"temperature": 0}}, "card_invalid"),
         ({"policy_layout_hash": "ab"}, "layout_mismatch"),
         ({"codec_hash": "ab"}, "spec_mismatch"),
         ({"rules_version": "0"}, "spec_mismatch"),
@@ -201,3 +206,54 @@ def test_training_facts_and_parents_are_part_of_the_identity(model, tmp_path):
     assert child.stem != model.stem
     assert card["training"] == facts
     assert card["parents"] == list(parents)
+
+
+def test_a_file_of_an_older_architecture_is_refused(model, tmp_path):
+    card = load_model(model, SPEC).card
+    older = {**card["architecture"], "name": "ringrift-cnn/1"}
+    assert code(rewritten(model, tmp_path / "x.safetensors", card={"architecture": older})) == (
+        "card_invalid"
+    )
+
+
+def test_a_net_of_the_small_encoder_saves_and_loads(model, tmp_path):
+    path = init_model(SPEC, size="micro", seed=1, folder=tmp_path, encoder="planes1-basic")
+    loaded, other = load_model(path, SPEC), load_model(model, SPEC)
+    assert loaded.card["encoder"]["id"] == "planes1-basic"
+    assert other.card["encoder"]["id"] == "planes1"
+    assert loaded.net.stem.weight.shape[1] == 32
+    assert other.net.stem.weight.shape[1] == 43
+
+
+def test_a_calibrated_model_divides_its_values(model, tmp_path):
+    plain = load_model(model, SPEC)
+    parents = ({"id": plain.id, "role": "calibrated_from"},)
+    path = save_model(
+        plain.net,
+        SPEC,
+        tmp_path,
+        training=None,
+        parents=parents,
+        calibration={"temperature": 2.0},
+    )
+    cooled = load_model(path, SPEC)
+    assert cooled.id != plain.id
+    p = probe_positions(SPEC)
+    asked = (p.states, p.boards, p.moves, p.offsets)
+    one, two = (m.evaluator().predict(*asked) for m in (plain, cooled))
+    assert (one.logits == two.logits).all()
+    gap, halved = (q.win[:, 0] - q.win[:, 1] for q in (one, two))
+    assert halved == pytest.approx(gap / 2, abs=1e-6)
+
+
+def test_values_by_win_are_said_by_the_card(tmp_path):
+    spec = BoardSpec.create("square8", 3)
+    shape = Architecture.of("square8", 3, "micro")
+    nets = [fresh_net(s, seed=1) for s in (shape, replace(shape, value_utility="win"))]
+    paths = [save_model(net, spec, tmp_path, training=None) for net in nets]
+    loaded = [load_model(path, spec) for path in paths]
+    assert [m.card["value_utility"] for m in loaded] == ["rank", "win"]
+    assert loaded[1].net.architecture.value_utility == "win"
+    p = probe_positions(spec)
+    said = loaded[1].evaluator().predict(p.states, p.boards, p.moves, p.offsets)
+    assert said.values == pytest.approx((3 * np.exp(said.win) - 1) / 2, abs=1e-6)

@@ -7,103 +7,92 @@ import numpy as np
 import pytest
 
 from ringrift.core.errors import DataError, NegativeResult
+from ringrift.nets.inference import NetEvaluator
 from ringrift.nets.model_file import init_model, load_model
 from ringrift.nets.network import Architecture, fresh_net
+from ringrift.nets.nnue.file import init_nnue, load_nnue
 from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec, Position
-from ringrift.training.dataset import build_samples, window
+from ringrift.training.convnet.task import ConvTask
+from ringrift.training.engine.settings import TrainSettings
 from ringrift.training.holdout_evaluation import (
     Options,
+    SeenGames,
     evaluate,
     read_results,
     write_result,
 )
-from ringrift.training.holdout_evaluation.evaluate import lineage
-from ringrift.training.holdout_evaluation.games import samples_id
 from ringrift.training.holdout_evaluation.gap import gap_of
 from ringrift.training.holdout_evaluation.measures import (
     COLUMNS,
     calibration_error,
     figures,
-    measure,
+    has_searches,
+    of_searches,
+    rows_of,
 )
-from ringrift.training.holdout_evaluation.strata import STAGES, movers, stages
-from ringrift.training.trainer import TrainOptions, scores, train
+from ringrift.training.holdout_evaluation.strata import STAGES, stages
+from ringrift.training.measuring.games import find_games
+from ringrift.training.measuring.positions import positions_of_games
+from ringrift.training.measuring.predicting import predict
 
 from .games import game, games
+from .trained import by_heart
 
 SPEC = BoardSpec.create("square8", 2)
 
 
-def overfitted(folder, played, *, learned, **options):
-    """Store `played` and train on the newest `learned` of its games until they are known by heart."""
-    with GameStore.open(folder / "games.db", writer=True) as store:
-        store.ingest(played)
-        report = train(
-            store,
-            SPEC,
-            options=TrainOptions(**options),
-            models=folder / "objects",
-            run_folder=folder / "run",
-            size=options_size(options),
-            games=learned,
-            up_to_seq=store.max_seq(),
-        )
-    return load_model(report.model_path, SPEC), folder / "games.db"
-
-
-def options_size(options):
-    return "micro" if options["steps"] < 100 else "tiny"
-
-
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
-    return overfitted(
-        tmp_path_factory.mktemp("learned"),
-        games(SPEC, 40),
-        learned=6,
-        steps=80,
-        batch_size=64,
-        learning_rate=3e-3,
-    )
+    """A NNUE that knows 6 games by heart, the store of 40, and the dataset of the 6."""
+    folder = tmp_path_factory.mktemp("learned")
+    return by_heart(folder, SPEC, games(SPEC, 40), learned=6, epochs=15)
 
 
-@pytest.fixture
-def fresh(tmp_path):
-    path = init_model(SPEC, size="micro", seed=3, folder=tmp_path / "fresh")
-    return load_model(path, SPEC)
+@pytest.fixture(params=["cnn", "nnue"])
+def fresh(request, tmp_path):
+    if request.param == "nnue":
+        return load_nnue(init_nnue(SPEC, folder=tmp_path, seed=1, hidden=32, policy=True), SPEC)
+    return load_model(init_model(SPEC, size="micro", seed=3, folder=tmp_path), SPEC)
 
 
-def options(store, **others):
-    return Options(stores=[store], **others)
+def options(store, dataset=None, **others):
+    """Options for a store; the games of `dataset` are known."""
+    seen = SeenGames(datasets=1, datasets_unknown=1)
+    if dataset is not None:
+        games = frozenset(dataset.manifest.game_ids)
+        seen = SeenGames(own=games, lineage=games, datasets=1)
+    return Options(stores=[store], **{"seen": seen, **others})
 
 
 # --- figures
 
 
 @pytest.mark.parametrize(("board", "players"), [("square8", 2), ("square8", 3)])
-def test_losses_are_those_of_the_trainer(board, players):
+def test_losses_are_those_that_the_trainer_validates(board, players):
     spec = BoardSpec.create(board, players)
     net = fresh_net(Architecture.of(board, players, "micro"), seed=2)
-    samples = build_samples(games(spec, 3, cheap=0.3), spec, augment=False)
-    rows = measure(net, samples)
-    found = figures(rows, np.zeros(len(rows), np.int64))
-    expected = scores(net, samples)
-    assert found.positions == len(samples)
-    assert found.policy_loss == pytest.approx(expected.policy_loss, abs=1e-5)
-    assert found.policy_kl == pytest.approx(expected.policy_kl, abs=1e-5)
-    assert found.value_loss == pytest.approx(expected.value_loss, abs=1e-5)
-    assert (found.rank_loss > 0) == (players > 2)
+    table = positions_of_games(games(spec, 3, cheap=0.3), spec).table
+    found = figures(
+        rows_of(predict(NetEvaluator(net, spec), table), table), np.zeros(len(table), np.int64)
+    )
+    task = ConvTask.of(table, table, TrainSettings(batch_size=16), net=net)
+    expected = task.validate()
+    assert found.positions == len(table)
+    assert found.policy_loss == pytest.approx(expected["policy_loss"], abs=1e-4)
+    assert found.value_loss == pytest.approx(expected["value_loss"], abs=1e-4)
+    assert found.sign_accuracy == pytest.approx(expected["sign_accuracy"], abs=0.02)
+    assert (found.rank_loss is None) == (players == 2)
 
 
-def rows_of(**columns):
+def rows_with(**columns):
     count = len(next(iter(columns.values())))
     given = {"policy_weight": np.ones(count), "value_weight": np.ones(count), **columns}
     return np.stack([np.asarray(given.get(n, np.zeros(count)), float) for n in COLUMNS], 1)
 
 
 def test_figures_of_four_positions_by_hand():
-    rows = rows_of(
+    rows = rows_with(
         policy=[1.0, 2.0, 3.0, 4.0],
         entropy=[0.5, 0.5, 0.5, 0.5],
         top1=[1, 0, 1, 1],
@@ -128,7 +117,7 @@ def test_figures_of_four_positions_by_hand():
 
 
 def test_without_weight_there_is_no_figure():
-    rows = rows_of(value=[1.0], value_weight=[0.0], policy_weight=[0.0])
+    rows = rows_with(value=[1.0], value_weight=[0.0], policy_weight=[0.0])
     found = figures(rows, np.zeros(1, np.int64))
     assert found.positions == 1
     assert (found.value_loss, found.policy_loss, found.ece, found.sign_accuracy) == (None,) * 4
@@ -170,21 +159,32 @@ def test_games_are_drawn_whole():
 
 
 def test_stages_count_the_decisions_of_the_game():
-    record, analysis = game(SPEC, 4)
-    position, decisions, expected = Position.of(SPEC), 0, {}
-    for ply, move in enumerate(record.moves):
-        decisions += len(position.legal_packed()) > 1
-        stage = "opening" if decisions <= 10 else "middlegame" if decisions <= 40 else "endgame"
-        expected[ply] = (stage, position.current_player)
-        position.play(move)
-    some = replace(analysis, plies=analysis.plies[::3])
-    found = zip(stages(record, some), movers(record, some), strict=True)
-    assert [(STAGES[s], m) for s, m in found] == [expected[p.ply] for p in some.plies]
+    played = [game(SPEC, 4), game(SPEC, 5)]
+    positions = positions_of_games(played, SPEC)
+    table = positions.table
+    found = zip(
+        table.game.tolist(),
+        table.ply.tolist(),
+        stages(positions.decisions()).tolist(),
+        table.mover.tolist(),
+        strict=True,
+    )
+    expected = []
+    for number, (record, _) in enumerate(played):
+        position, decisions = Position.of(SPEC), 0
+        for ply, move in enumerate(record.moves):
+            decisions += len(position.legal_packed()) > 1
+            stage = "opening" if decisions <= 10 else "middlegame" if decisions <= 40 else "endgame"
+            if len(position.legal_packed()) > 1:
+                expected.append((number, ply, STAGES.index(stage), position.current_player))
+            position.play(move)
+    assert list(found) == expected
 
 
 def test_strata_add_up(fresh, learned):
-    _, store = learned
+    _, store, _ = learned
     found = evaluate(fresh, options(store))
+    assert list(found.strata) == ["stage", "seat", "victory_type"]
     for by in found.strata.values():
         assert sum(part.positions for part in by.values()) == found.holdout.positions
         whole = sum(part.positions * (part.value_loss or 0) for part in by.values())
@@ -193,68 +193,45 @@ def test_strata_add_up(fresh, learned):
     assert found.seen.positions > 0  # every game begins with the same position
 
 
+def test_only_searched_positions_count_for_the_policy_where_both_sides_have_some():
+    rows = rows_with(policy=[1.0, 3.0, 5.0], searched=[1, 0, 1], policy_weight=[1, 1, 0])
+    assert has_searches(rows)
+    assert figures(of_searches(rows), np.zeros(3, np.int64)).policy_loss == 1.0
+    assert figures(rows, np.zeros(3, np.int64)).policy_loss == 2.0
+    assert not has_searches(rows[1:])
+
+
 # --- which games
 
 
-def test_the_window_of_the_card_is_found_again(learned):
-    model, store = learned
-    found = evaluate(model, options(store))
-    assert found.source == "window"
+def test_games_of_the_dataset_that_the_card_names_are_the_training_side(learned):
+    model, store, dataset = learned
+    found = evaluate(model, options(store, dataset))
+    assert found.source == "dataset"
     assert (found.datasets, found.datasets_unknown) == (1, 0)
-    with GameStore.open(store) as opened:
-        own = window(opened, SPEC, games=6)
-        held = {record.id for _, record, _ in opened.records(SPEC.config, split="holdout")}
-    samples = build_samples(own, SPEC)
-    assert samples_id(SPEC, len(samples), samples.games) == samples.id
+    held = find_games([store], SPEC, "holdout")
     assert found.training.games == min(6, len(held)) == found.holdout.games
     assert found.held == len(held)
+    assert found.left_out == 0
 
 
-def test_with_other_games_in_the_window_any_trainable_ones_stand_in(learned, tmp_path):
-    model, _ = learned
-    with GameStore.open(tmp_path / "other.db", writer=True) as store:
-        store.ingest(games(SPEC, 40)[:-4])
-    found = evaluate(model, options(tmp_path / "other.db"))
-    assert (found.source, found.datasets_unknown) == ("trainable", 1)
-
-
-def test_games_of_a_known_dataset_are_the_training_side(learned):
-    model, store = learned
-    with GameStore.open(store) as opened:
-        train_ids = [r.id for _, r, _ in opened.records(SPEC.config, split="train")][:9]
-    found = evaluate(model, options(store, ids_of=lambda _: frozenset(train_ids)))
-    assert (found.source, found.datasets_unknown) == ("dataset", 0)
+def test_of_an_unknown_dataset_any_trainable_games_stand_in(learned):
+    model, store, _ = learned
+    found = evaluate(model, options(store))
+    assert (found.source, found.datasets, found.datasets_unknown) == ("trainable", 1, 1)
 
 
 def test_games_that_an_ancestor_learned_from_are_left_out(learned):
-    model, store = learned
-    with GameStore.open(store) as opened:
-        held = [record.id for _, record, _ in opened.records(SPEC.config, split="holdout")]
+    model, store, dataset = learned
+    held = find_games([store], SPEC, "holdout").ids
     assert len(held) >= 4
-    child = replace(
-        model,
-        card={**model.card, "parents": [{"id": "f" * 64, "role": "warm_start"}]},
-    )
-    cards = {"f" * 64: {"training": {"dataset": "old"}, "parents": []}}
-    found = evaluate(
-        child,
-        options(
-            store,
-            card_of=cards.get,
-            ids_of=lambda dataset: frozenset(held[:1]) if dataset == "old" else None,
-        ),
-    )
+    own = frozenset(dataset.manifest.game_ids)
+    seen = SeenGames(own=own, lineage=own | {held[0]}, datasets=3, ancestors_unknown=1)
+    found = evaluate(model, options(store, seen=seen))
     assert found.left_out == 1
     assert found.held == len(held) - 1
-    assert (found.datasets, found.datasets_unknown) == (2, 0)
-
-
-def test_the_lineage_of_a_circle_ends():
-    cards = {
-        "a": {"training": {"dataset": "1"}, "parents": [{"id": "b"}]},
-        "b": {"training": {"dataset": "2"}, "parents": [{"id": "a"}, {"id": "c"}]},
-    }
-    assert lineage(cards["a"], cards.get) == ["1", "2"]
+    assert (found.datasets, found.datasets_unknown, found.ancestors_unknown) == (3, 0, 1)
+    assert found.source == "dataset"
 
 
 def test_fewer_than_200_positions_are_unknown(fresh, tmp_path):
@@ -268,14 +245,14 @@ def test_fewer_than_200_positions_are_unknown(fresh, tmp_path):
 
 
 def test_a_second_run_gives_the_same_bytes(learned, tmp_path):
-    model, store = learned
+    model, store, dataset = learned
     there = replace(model, path=tmp_path / "objects" / "ab" / "x.safetensors")
     there.path.parent.mkdir(parents=True)
-    path = write_result(there.path, evaluate(there, options(store)))
+    path = write_result(there.path, evaluate(there, options(store, dataset)))
     first = path.read_bytes()
     assert path.parent.name == "evaluations"
     assert path.parent.parent.name == model.id
-    assert write_result(there.path, evaluate(there, options(store))) == path
+    assert write_result(there.path, evaluate(there, options(store, dataset))) == path
     assert path.read_bytes() == first
     ((found, result),) = read_results(tmp_path / "objects")
     assert found == path
@@ -285,19 +262,24 @@ def test_a_second_run_gives_the_same_bytes(learned, tmp_path):
         list(read_results(tmp_path))
 
 
-def test_a_net_that_knows_its_games_by_heart_shows_a_gap_and_a_fresh_one_none(learned, fresh):
-    model, store = learned
-    found = evaluate(model, options(store))
+def test_a_net_that_knows_its_games_by_heart_shows_a_gap(learned):
+    model, store, dataset = learned
+    found = evaluate(model, options(store, dataset))
     assert found.gap.value > 0.10
     assert found.gap.low < found.gap.value < found.gap.high
     assert found.gap.value == pytest.approx(found.holdout.value_loss - found.training.value_loss)
     assert found.training.sign_accuracy > 0.8
-    assert abs(evaluate(fresh, options(store)).gap.value) < 0.03
+
+
+def test_a_fresh_net_shows_none(learned, tmp_path):
+    _, store, _ = learned
+    path = init_model(SPEC, size="micro", seed=3, folder=tmp_path)
+    assert abs(evaluate(load_model(path, SPEC), options(store)).gap.value) < 0.03
 
 
 def test_a_given_training_loss_takes_the_place_of_the_measured_one(learned):
-    model, store = learned
-    found = evaluate(model, options(store, train_loss=0.25))
+    model, store, dataset = learned
+    found = evaluate(model, options(store, dataset, train_loss=0.25))
     assert found.training is None
     assert found.gap.value == pytest.approx(found.holdout.value_loss - 0.25)
     assert found.policy_gap is None
@@ -305,12 +287,14 @@ def test_a_given_training_loss_takes_the_place_of_the_measured_one(learned):
 
 @pytest.mark.acceptance
 def test_a_net_overfitted_on_50_games(tmp_path):
-    model, store = overfitted(
-        tmp_path, games(SPEC, 150), learned=50, steps=600, batch_size=128, learning_rate=3e-3
-    )
-    found = evaluate(model, options(store))
-    assert (found.source, found.training.games) == ("window", found.holdout.games)
+    model, store, dataset = by_heart(tmp_path, SPEC, games(SPEC, 150), learned=50, epochs=20)
+    found = evaluate(model, options(store, dataset))
+    assert (found.source, found.training.games) == ("dataset", found.holdout.games)
     assert found.gap.value > 0.10
     assert found.gap.low > 0.0
-    fresh = load_model(init_model(SPEC, size="tiny", seed=3, folder=tmp_path / "fresh"), SPEC)
-    assert abs(evaluate(fresh, options(store)).gap.value) < 0.03
+    fresh = (
+        load_model(init_model(SPEC, size="tiny", seed=3, folder=tmp_path / "fresh"), SPEC),
+        load_nnue(init_nnue(SPEC, seed=3, hidden=256, folder=tmp_path / "fresh"), SPEC),
+    )
+    for model in fresh:
+        assert abs(evaluate(model, options(store)).gap.value) < 0.03

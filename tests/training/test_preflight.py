@@ -90,6 +90,7 @@ def only(context, name):
     return found[name]
 
 
+@pytest.mark.timed
 def test_a_healthy_root_is_ready_in_less_than_a_minute(healthy):
     report = run_preflight(replace(healthy, notes={}))
     assert {check.state for check in report.checks} == {"ok"}, report

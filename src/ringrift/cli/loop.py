@@ -272,8 +272,13 @@ def generation_table(out: Output, report: GenerationReport) -> Any:
 def losses(training: dict[str, Any], name: str) -> str:
     """Show a loss on training and validation positions."""
     held = training.get("validation")
-    validation = "unknown" if held is None else f"{held[name]:.3f}"
-    return f"{training['train'][name]:.3f} (validation {validation})"
+    validation = "unknown" if held is None else loss_words(held[name])
+    return f"{loss_words(training['train'][name])} (validation {validation})"
+
+
+def loss_words(loss: float | None) -> str:
+    """Show a loss."""
+    return "unknown" if loss is None else f"{loss:.3f}"
 
 
 def score_words(match: dict[str, Any]) -> str:
@@ -307,7 +312,7 @@ def one_line(report: GenerationReport) -> str:
     words = report.decision.upper() if report.decision == "promoted" else report.decision
     return (
         f"cycle {report.generation}  {report.selfplay.games:,} games  "
-        f"loss {report.training['train']['policy_loss']:.2f}  score {gate['score']:.2f} {elo}"
+        f"loss {loss_words(report.training['train']['policy_loss'])}  score {gate['score']:.2f} {elo}"
         f"{gate['games']} games  {words} {report.candidate[:6]}  {report.seconds:.0f}s"
     )
 
@@ -336,8 +341,8 @@ def summary(report: LoopReport, console: Console) -> None:
                 table["selfplay"]["games"],
                 table["selfplay"]["plies"],
                 table["training"]["samples"],
-                f"{table['training']['train']['policy_loss']:.3f}",
-                f"{table['training']['train']['value_loss']:.3f}",
+                loss_words(table["training"]["train"]["policy_loss"]),
+                loss_words(table["training"]["train"]["value_loss"]),
                 score_words(gate),
                 score_words(table["matches"]["candidate_random"]),
                 score_words(table["matches"]["candidate_heuristic"]),

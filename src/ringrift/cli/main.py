@@ -26,7 +26,7 @@ from ringrift.cli.invocation import Invocation, begin, current
 from ringrift.cli.output import MAX_WIDTH
 from ringrift.core.errors import RingriftError
 from ringrift.core.interrupt import terminate_as_exception
-from ringrift.core.versions import installed
+from ringrift.core.versions import commit, installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,7 @@ GROUPS: dict[str, str] = {
     "data": "Pool, split, export and measure games.",
     "train": "Train networks from datasets.",
     "models": "List, name, compare, make and promote models.",
+    "tune": "Search for better numbers.",
     "loop": "Run the closed loop: play, learn, measure, promote.",
     "bench": "Measure speed.",
     "doctor": "Check this machine and say what to do.",
@@ -346,7 +347,7 @@ def version_fields() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": installed("torch"),
         "cuda": _torch_cuda(),
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -375,21 +376,3 @@ def _torch_cuda() -> str | None:
     module = importlib.util.module_from_spec(file_spec)
     file_spec.loader.exec_module(module)
     return getattr(module, "cuda", None)
-
-
-def _commit() -> str | None:
-    """Return the commit of a checkout, read from its files; `None` when installed."""
-    git = Path(__file__).parents[3] / ".git"
-    try:
-        head = (git / "HEAD").read_text(encoding="utf-8").strip()
-        if not head.startswith("ref: "):
-            return head
-        name = head.removeprefix("ref: ")
-        loose = git / name
-        if loose.is_file():
-            return loose.read_text(encoding="utf-8").strip()
-        packed = (git / "packed-refs").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    found = [line.split()[0] for line in packed.splitlines() if line.endswith(f" {name}")]
-    return found[0] if found else None

@@ -117,7 +117,7 @@ class Output:
     def table(
         self, columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, title: str | None = None
     ) -> RenderableType:
-        """Make a table for `result(human=...)`; `None` is shown as `unknown`."""
+        """Make a table for `result(human=...)`; `None` is shown as `unknown`, rich text as it is."""
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
         from rich.text import Text
@@ -131,7 +131,7 @@ class Output:
                 no_wrap=place == 0,  # what a row is about stays whole
             )
         for row in rows:
-            made.add_row(*(Text(shown(value)) for value in row))
+            made.add_row(*(v if isinstance(v, Text) else Text(shown(v)) for v in row))
         return made
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 RECORDED = ("ringrift", "torch", "numba", "numpy")
 
@@ -23,3 +24,21 @@ def versions() -> dict[str, str | None]:
     from platform import python_version
 
     return {"python": python_version(), **{name: installed(name) for name in RECORDED}}
+
+
+def commit() -> str | None:
+    """Return the commit of a checkout, read from its files; `None` when installed."""
+    git = Path(__file__).parents[3] / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        loose = git / name
+        if loose.is_file():
+            return loose.read_text(encoding="utf-8").strip()
+        packed = (git / "packed-refs").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = [line.split()[0] for line in packed.splitlines() if line.endswith(f" {name}")]
+    return found[0] if found else None

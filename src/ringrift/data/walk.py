@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringrift.records.record import GameRecord
-from ringrift.rules import Position
+from ringrift.rules import BoardSpec, Position
 from ringrift.rules.engine import hash64
 from ringrift.rules.jitconf import rule
 from ringrift.rules.layout import CUR
@@ -45,7 +45,12 @@ def state_hashes(record: GameRecord) -> NDArray[np.uint64]:
     out = np.zeros(len(record.moves), np.int64)
     states, boards, scratch, moves = _arguments(record)
     hashes_before(states, boards, scratch, moves, out)
-    return out.view(np.uint64) ^ np.uint64(int(record.spec.hash[:16], 16) & _ALL_BITS)
+    return named_hashes(out, record.spec)
+
+
+def named_hashes(hashes: NDArray[np.int64], spec: BoardSpec) -> NDArray[np.uint64]:
+    """Return hashes of positions as those of a specification, `uint64[n]`."""
+    return hashes.view(np.uint64) ^ np.uint64(int(spec.hash[:16], 16) & _ALL_BITS)
 
 
 def choices(record: GameRecord) -> tuple[NDArray[np.int8], NDArray[np.int32]]:

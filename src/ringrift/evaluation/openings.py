@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from ringrift.agents import streams
 from ringrift.core.errors import DataError
+from ringrift.core.ids import canonical_json, content_id
 from ringrift.rules import BoardSpec, Position
 from ringrift.rules import moves as mv
 
@@ -51,6 +52,12 @@ def openings(
         seen.add(drawn[1])
         found.append(drawn[0])
     return tuple(found)
+
+
+def book_hash(spec: BoardSpec, seed: int, count: int) -> str:
+    """Return 64 hex digits that name a list of openings by its moves."""
+    moves = [list(opening) for opening in openings(spec, seed, count)]
+    return content_id("openings", canonical_json([spec.hash, moves]))
 
 
 def _draw(

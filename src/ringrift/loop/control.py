@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ringrift.core.errors import RingriftError
+from ringrift.core.errors import BusyError, RingriftError
 from ringrift.core.files import lock
 from ringrift.core.ids import short
 from ringrift.evaluation.matches import MatchResult, run_match
@@ -32,7 +32,6 @@ from ringrift.loop.learn import REPORT as TRAINING_REPORT
 from ringrift.loop.learn import TrainingOrder
 from ringrift.loop.measure import Matches, NamedMatch, derived_seed
 from ringrift.loop.plan import LoopPlan, spec_of
-from ringrift.loop.promotion import Measured, decide
 from ringrift.loop.report import (
     GenerationReport,
     SelfplayTotals,
@@ -50,7 +49,9 @@ from ringrift.loop.runs import (
     read_json,
     write_json,
 )
-from ringrift.models.decisions import Chain, append, read_chain
+from ringrift.models.decisions import Chain, read_chain
+from ringrift.models.judging import Rules
+from ringrift.models.promotion import first_champion, follow_decisions, record_verdict
 from ringrift.models.registry import has_model, model_path
 from ringrift.records.store import GameStore
 
@@ -197,7 +198,7 @@ class Control:
                     seconds=clock.seconds,
                     cpu_seconds=round(cpu_seconds() - before_s, 2),
                 )
-            if stage == "decide":
+            if stage == "decide" and not self.cut_short:
                 self.finish_generation(facts.generation)
             if self.stop():
                 raise Stopped
@@ -243,16 +244,16 @@ class Control:
         model = self.learner.random_model(
             config=self.plan.config,
             size=self.plan.training.size,
+            encoder=self.plan.training.encoder,
             seed=seed,
             objects=self.paths.model_objects,
             stop=self.ended,
         )
-        append(
-            self.paths.decisions,
+        first_champion(
+            self.paths.models,
             self.chain(),
-            kind="promoted",
-            candidate=model,
-            reason="no model yet: random weights",
+            model,
+            "no model yet: random weights",
             inputs={"seed": seed, "size": self.plan.training.size},
             run=self.run.id,
         )
@@ -337,7 +338,8 @@ class Control:
                 seed=derived_seed(self.plan.seed, self.run.id, "train", facts.generation),
                 folder=self.run.generation(facts.generation) / TRAINING,
                 games_run=self.run.games_name(facts.generation),
-                up_to_seq=self.store.max_seq(),
+                npz=self.paths.npz,
+                cache=self.paths.cache,
                 threads=self.threads,
             )
             report = self.learner.candidate(order, on_report=show, stop=self.ended)
@@ -406,25 +408,41 @@ class Control:
         return result
 
     def do_decide(self, facts: Facts) -> None:
-        """Decide about the candidate and write it down once."""
+        """Decide about the candidate and write it down once.
+
+        Where somebody else decided meanwhile, the facts are looked at again.
+        """
         assert facts.champion is not None
         assert facts.candidate is not None
         measured = self.matches.measured(facts.candidate, facts.champion, self.store)
         assert measured is not None
-        verdict = decide(measured, players=self.spec.players)
-        append(
-            self.paths.decisions,
-            self.chain(),
-            kind=verdict.outcome,
-            candidate=facts.candidate,
-            reason=verdict.reason,
-            inputs=inputs_of(measured),
-            run=self.run.id,
-            generation=facts.generation,
+        test = self.plan.measuring.test
+        rules = Rules(
+            players=self.spec.players,
+            min_games=test.min_games,
+            regression=False,  # neither is measured in a generation
+            holdout=False,
         )
-        self.event(
-            verdict.outcome, facts.generation, candidate=facts.candidate, reason=verdict.reason
-        )
+        chain = self.chain()
+        if chain.champion != facts.champion:
+            self.cut_short = True
+            return
+        try:
+            made = record_verdict(
+                self.paths.models,
+                chain,
+                facts.candidate,
+                measured,
+                rules,
+                settings=asdict(self.plan.measuring),
+                run=self.run.id,
+                generation=facts.generation,
+                load=False,
+            ).decision
+        except BusyError:
+            self.cut_short = True
+            return
+        self.event(made.kind, facts.generation, candidate=facts.candidate, reason=made.reason)
 
     def do_exam(self, facts: Facts) -> None:
         """Play the final champion against random."""
@@ -504,20 +522,6 @@ class Control:
             task.finish()
 
 
-def inputs_of(measured: Measured) -> dict[str, Any]:
-    """Return every number a decision was made from."""
-    return {
-        name: getattr(measured, name).as_tree()
-        for name in (
-            "against_champion",
-            "candidate_random",
-            "candidate_heuristic",
-            "champion_random",
-            "champion_heuristic",
-        )
-    }
-
-
 def run_loop(
     plan: LoopPlan,
     paths: Paths,
@@ -555,6 +559,7 @@ def run_loop(
                 **settings,
             },
         )
+        follow_decisions(paths.models, [plan.config])  # what a kill left after a decision
         on_begin(run)
         workers = make_workers()
         stack.callback(workers.close)

@@ -78,7 +78,14 @@ class Learner(Protocol):
     """Makes models; `learn.ChildLearner` does it in child processes."""
 
     def random_model(
-        self, *, config: str, size: str, seed: int, objects: Path, stop: Callable[[], bool]
+        self,
+        *,
+        config: str,
+        size: str,
+        encoder: str,
+        seed: int,
+        objects: Path,
+        stop: Callable[[], bool],
     ) -> str:
         """Write a model of random weights, return its id."""
         ...

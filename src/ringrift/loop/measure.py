@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ringrift.agents.factory import identify
+from ringrift.core.ids import short
 from ringrift.evaluation.matches import MatchPlan, MatchResult, count, stored_games
-from ringrift.loop.promotion import Measured
+from ringrift.evaluation.openings import book_hash
+from ringrift.models.judging import Measured
 from ringrift.records.record import AgentRef
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ringrift.rules import BoardSpec
 
 RANDOM, HEURISTIC = "random", "heuristic"
+REGRESSION_GAMES = 20
 
 
 def derived_seed(seed: int, *words: object) -> int:
@@ -90,6 +93,16 @@ class Matches:
             self.plan.measuring.floor_games,
         )
 
+    def regression(self, candidate: str, former: str) -> NamedMatch:
+        """Return the match of a candidate against a former champion."""
+        return self._match(
+            f"candidate vs former champion {short(former)}",
+            "test",
+            search_spec(candidate, self.plan, self.plan.measuring.sims),
+            search_spec(former, self.plan, self.plan.measuring.sims),
+            REGRESSION_GAMES,
+        )
+
     def exam(self, champion: str) -> NamedMatch:
         """Return the final exam of a champion against random."""
         return self._match(
@@ -112,13 +125,18 @@ class Matches:
 
     def measured(self, candidate: str, champion: str, store: Store) -> Measured | None:
         """Return the results of a generation, `None` while one of its matches is incomplete."""
-        results = {}
+        results: dict[str, Any] = {}
         for field, match in self.of_generation(candidate, champion).items():
             result = match.stored(store)
             if not result.complete:
                 return None
             results[field] = result
-        return Measured(**results)
+        return Measured(**results, book_hash=self.book_hash(candidate, champion))
+
+    def book_hash(self, candidate: str, champion: str) -> str:
+        """Return the hash of the openings of the test against the champion."""
+        gate = self.gate(candidate, champion).plan
+        return book_hash(self.spec, gate.seed, gate.blocks)
 
     def _match(
         self,

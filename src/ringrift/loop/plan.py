@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ringrift.core.errors import UsageError
 from ringrift.core.ids import canonical_json, content_id
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ringrift.rules import BoardSpec
 
 KEY_DIGITS = 12
+ENCODER = "planes1-basic"
+"""Encoder of the loop's nets."""
+
+Sampling = Literal["uniform", "late_game", "phase_emphasis", "combined", "victory_type"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +36,18 @@ class SelfplayPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """How a candidate is trained."""
+    """How a candidate is trained: on the newest `window_games`, `epochs` passes over the new ones."""
 
     size: str
+    encoder: str
     window_games: int
     epochs: float
     batch_size: int
     learning_rate: float
+    weight_decay: float
+    policy_weight: float
+    value_weight: float
+    sampling_weights: Sampling
     ema_decay: float
 
 
@@ -107,10 +116,15 @@ def make_plan(
         ),
         training=TrainingPlan(
             size=learn.model_size,
+            encoder=ENCODER,
             window_games=learn.window_games,
             epochs=learn.max_reuse,
             batch_size=hyperparameters.batch_size,
             learning_rate=hyperparameters.learning_rate,
+            weight_decay=hyperparameters.weight_decay,
+            policy_weight=hyperparameters.policy_weight,
+            value_weight=hyperparameters.value_weight,
+            sampling_weights=hyperparameters.sampling_weights,
             ema_decay=learn.ema_decay if learn.use_ema else 0.0,
         ),
         measuring=MeasuringPlan(

@@ -9,8 +9,8 @@ from ringrift.core.intervals import wilson
 
 if TYPE_CHECKING:
     from ringrift.evaluation.matches import MatchResult
-    from ringrift.loop.promotion import Measured
     from ringrift.models.decisions import Decision
+    from ringrift.models.judging import Measured
 
 EXAM_SCORE = 0.90
 EXAM_LOW = 0.85

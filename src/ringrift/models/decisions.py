@@ -99,6 +99,20 @@ class Chain:
                 found.append(decision.champion)
         return found
 
+    def in_line(self) -> list[str]:
+        """Return the champions that a rollback can go back to, the present one last.
+
+        A rolled-back champion is no longer among them, nor is who came after the one returned to.
+        """
+        line: list[str] = []
+        for decision in self.decisions:
+            if decision.kind == "rolled_back" and decision.champion in line:
+                last = len(line) - 1 - line[::-1].index(decision.champion)
+                line = line[: last + 1]
+            elif not line or line[-1] != decision.champion:
+                line.append(decision.champion)
+        return line
+
 
 def read_chain(folder: Path, config: str) -> Chain:
     """Read the chain of a configuration from `models/decisions`.

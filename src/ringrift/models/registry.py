@@ -1,16 +1,20 @@
-"""Find model files by id; the index, aliases and lineage of `models.md` 2 come later."""
+"""Find model files by id, and take new ones into the registry (`models.md` 2)."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ringrift.core.errors import DataError
+from ringrift.core.files import write_atomic
 from ringrift.core.ids import resolve_prefix, short
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = ".safetensors"
+
+_WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def model_path(objects: Path, model_id: str) -> Path:
@@ -33,9 +37,33 @@ def find_model(objects: Path, reference: str) -> Path:
 
     Raises `UsageError` for a prefix that fits none or several, `DataError` for a missing file.
     """
-    if len(reference) == 64:
+    if _WHOLE_ID.fullmatch(reference):
         path = model_path(objects, reference)
         if not path.is_file():
             raise DataError(f"model {short(reference)} has no file", where=str(path))
         return path
     return model_path(objects, resolve_prefix(reference, model_ids(objects), what="model"))
+
+
+def register(objects: Path, path: Path) -> str:
+    """Take a model file into the registry and return its id; a second time changes nothing.
+
+    A file that stands elsewhere is copied, with the description beside it. It is loaded first, as
+    for play: raises `ModelError` for one that is not exactly right.
+    """
+    from ringrift.models.index import open_index
+    from ringrift.nets.container import read_card
+    from ringrift.nets.loading import open_model, spec_of
+
+    identity, card = read_card(path)
+    open_model(path, spec_of(card, str(path)))
+    target = model_path(objects, identity)
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".json")
+        if beside.is_file() and not target.with_suffix(".json").exists():
+            write_atomic(target.with_suffix(".json"), beside.read_bytes())
+        write_atomic(target, path.read_bytes())
+        target.chmod(0o444)
+    with open_index(objects.parent):
+        return identity

@@ -11,13 +11,14 @@ card of their kind means.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,14 @@ from safetensors.numpy import save as tensor_bytes
 from ringrift.core.errors import RefusedError
 from ringrift.core.files import write_atomic
 from ringrift.core.ids import canonical_json, content_id, short
-from ringrift.rules.spec import BoardSpec
+
+if TYPE_CHECKING:
+    from ringrift.rules.spec import BoardSpec
 
 SCHEMA = 1
 SUFFIX = ".safetensors"
+LARGEST_HEADER = 100_000_000
+"""Bytes of a header at most, as in safetensors."""
 
 Card = dict[str, Any]
 Tensors = Mapping[str, NDArray[Any]]
@@ -53,6 +58,9 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "parents": list,
     "probe": dict,
 }
+
+_verified: set[bytes] = set()
+"""SHA-256 of the files whose bytes this process has compared with their id."""
 
 
 class ModelError(RefusedError):
@@ -85,7 +93,9 @@ def write_model(folder: Path, tensors: Tensors, card: Card, *, label: str | None
         described = {
             **card,
             "id": identity,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created_at": datetime.now(UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
             "host": socket.gethostname(),
             "label": label,
         }
@@ -120,14 +130,41 @@ def _file_bytes(tensors: Tensors, card: Card, identity: str) -> bytes:
 def read_model(path: Path) -> tuple[str, Card, dict[str, NDArray[Any]]]:
     """Return id, identifying card and tensors of a file after checking its bytes against its id.
 
-    Raises `ModelError` for whatever is not exactly right; whether the model fits is not asked.
+    A file whose bytes were right once in this process is only read again. Raises `ModelError` for
+    whatever is not exactly right; whether the model fits is not asked.
     """
     ref = str(path)
     data = _read(path, ref)
+    digest = hashlib.sha256(data).digest()
     card, identity, tensors = _parse(data, ref)
-    _check_identity(path, data, card, identity, tensors)
-    _check_card(card, ref)
+    _check_name(path, identity)
+    if digest not in _verified:
+        _check_identity(data, card, identity, tensors, ref)
+        _check_card(card, ref)
+        _verified.add(digest)
     return identity, card, tensors
+
+
+def read_header(path: Path) -> tuple[str, Card]:
+    """Return id and card as the header of a file says them; its tensors are not read.
+
+    Raises `ModelError` where the file is missing, shorter than it announces, or without a card;
+    whether its bytes are those of its id is not asked.
+    """
+    ref = str(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            data = start + (file.read(size) if size <= LARGEST_HEADER else b"")
+            size_bytes = file.seek(0, 2)
+    except FileNotFoundError:
+        raise ModelError("missing", ref, "there is no such file") from None
+    except OSError as error:
+        raise ModelError("missing", ref, f"the file cannot be read: {error.strerror}") from error
+    card, identity = _described(data, size_bytes, ref)
+    _check_name(path, identity)
+    return identity, card
 
 
 def read_card(path: Path) -> tuple[str, Card]:
@@ -168,22 +205,30 @@ def check_tensors(tensors: Tensors, expected: Mapping[str, tuple[int, ...]], ref
 
 def _read(path: Path, ref: str) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise ModelError("missing", ref, "there is no such file") from None
     except OSError as error:
         raise ModelError("missing", ref, f"the file cannot be read: {error.strerror}") from error
-    if not data:
-        raise ModelError("empty", ref, "the file has no bytes")
-    return data
 
 
 def _parse(data: bytes, ref: str) -> tuple[dict[str, Any], str, dict[str, NDArray[Any]]]:
+    card, identity = _described(data, len(data), ref)
+    try:
+        return card, identity, read_tensors(data)
+    except SafetensorError as error:
+        raise ModelError("not_safetensors", ref, f"tensors cannot be read: {error}") from None
+
+
+def _described(data: bytes, size_bytes: int, ref: str) -> tuple[dict[str, Any], str]:
+    """Return card and id in the header with which `data` begins; the file has `size_bytes`."""
+    if not data:
+        raise ModelError("empty", ref, "the file has no bytes")
     if data[:2] in (b"PK", b"\x80\x02"):
         raise ModelError("unsafe_pickle", ref, "a pickle; models are safetensors files")
     header, end = _header(data, ref)
-    if len(data) < end:
-        raise ModelError("truncated", ref, f"{len(data)} bytes; the header announces {end}")
+    if size_bytes < end:
+        raise ModelError("truncated", ref, f"{size_bytes} bytes; the header announces {end}")
     metadata = header.get("__metadata__")
     text = metadata.get("ringrift") if isinstance(metadata, dict) else None
     if text is None:
@@ -195,10 +240,7 @@ def _parse(data: bytes, ref: str) -> tuple[dict[str, Any], str, dict[str, NDArra
         raise ModelError("card_invalid", ref, "the card in the header cannot be read") from None
     if not isinstance(card, dict) or not isinstance(identity, str):
         raise ModelError("card_invalid", ref, "the card in the header is no object with an id")
-    try:
-        return card, identity, read_tensors(data)
-    except SafetensorError as error:
-        raise ModelError("not_safetensors", ref, f"tensors cannot be read: {error}") from None
+    return card, identity
 
 
 def _header(data: bytes, ref: str) -> tuple[dict[str, Any], int]:
@@ -207,7 +249,7 @@ def _header(data: bytes, ref: str) -> tuple[dict[str, Any], int]:
     if len(data) < 8:
         raise ModelError("truncated", ref, f"{len(data)} bytes; a header alone has more")
     (size,) = struct.unpack("<Q", data[:8])
-    if size > 100_000_000 or data[8:9] != b"{":
+    if size > LARGEST_HEADER or data[8:9] != b"{":
         raise ModelError("not_safetensors", ref, problem)
     if len(data) < 8 + size:
         raise ModelError("truncated", ref, f"{len(data)} bytes; the header alone has {8 + size}")
@@ -219,19 +261,22 @@ def _header(data: bytes, ref: str) -> tuple[dict[str, Any], int]:
         raise ModelError("not_safetensors", ref, problem) from None
 
 
+def _check_name(path: Path, identity: str) -> None:
+    stem = path.name.removesuffix(SUFFIX)
+    if len(stem) == len(identity) and stem != identity:
+        detail = f"content {short(identity)}; file {short(stem)}"
+        raise ModelError("hash_mismatch", str(path), detail)
+
+
 def _check_identity(
-    path: Path, data: bytes, card: dict[str, Any], identity: str, tensors: dict[str, NDArray[Any]]
+    data: bytes, card: dict[str, Any], identity: str, tensors: dict[str, NDArray[Any]], ref: str
 ) -> None:
-    ref = str(path)
     try:
         found = model_id(tensors, card)
     except Exception as error:  # a damaged card may hold what canonical JSON cannot
         raise ModelError("card_invalid", ref, f"the card has no canonical form: {error}") from error
     if found != identity:
         raise ModelError("hash_mismatch", ref, f"content {short(found)}; named {short(identity)}")
-    stem = path.name.removesuffix(SUFFIX)
-    if len(stem) == len(identity) and stem != identity:
-        raise ModelError("hash_mismatch", ref, f"content {short(found)}; file {short(stem)}")
     if _file_bytes(tensors, card, identity) != data:
         raise ModelError("hash_mismatch", ref, "bytes of the file were altered")
 

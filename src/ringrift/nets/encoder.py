@@ -22,7 +22,7 @@ lie together because that is how a position is written and how convolutions on a
 | 57-59 | 2, 3, 4 players |
 | 60-63 | R / 96, D / 4, L / 4, last-player-standing rounds / 3 |
 
-Every plane value is a multiple of 1/8 up to 2, so that a data set keeps them as bytes exactly.
+Every plane value is a multiple of 1/8, at most 2.
 """
 
 from __future__ import annotations
@@ -70,8 +70,6 @@ from ringrift.rules.victory import is_out
 PLANES = 32
 GLOBALS = 64
 MASK_PLANE = 31
-STEPS = 8
-"""Plane values are whole multiples of 1 / STEPS."""
 
 _SEAT = 11
 _SEAT_NUMBERS = 10

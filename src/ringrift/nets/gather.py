@@ -40,7 +40,7 @@ def gather_logits(states, first, boards, moves, offsets, places, planes, scalars
 
 @rule
 def turn_values(states, first, boards, relative, values):
-    """Write values per seat (float32[n, players]) from values per relative seat."""
+    """Write what is known of each seat, [n, players, ...], from that of each relative seat."""
     players = int(boards[0].par[PLAYERS])
     for i in range(relative.shape[0]):
         mover = int(states[first + i].misc[CUR])

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ringrift.nets.container import Card, ModelError, read_card
+from ringrift.nets.container import Card, ModelError, read_header
 from ringrift.rules import BoardSpec
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ def open_model(path: Path, spec: BoardSpec) -> LoadedModel | NnueModel:
 
     Raises `ModelError` for whatever is not exactly right with it.
     """
-    _, card = read_card(path)
-    if card["kind"].startswith("nnue"):
+    _, card = read_header(path)
+    if str(card.get("kind")).startswith("nnue"):
         from ringrift.nets.nnue.file import load_nnue
 
         return load_nnue(path, spec)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
 
 from ringrift.nets import container
+from ringrift.nets.calibration import temperatures_of
 from ringrift.nets.container import (
     SCHEMA,
     ModelError,
@@ -24,16 +25,16 @@ from ringrift.nets.container import (
     read_model,
     write_model,
 )
-from ringrift.nets.encoder import ENCODER
+from ringrift.nets.encoders import DEFAULT, ENCODERS
 from ringrift.nets.inference import NetEvaluator
-from ringrift.nets.network import Architecture, Net, fresh_net
+from ringrift.nets.network import Architecture, Net, ValueUtility, fresh_net
 from ringrift.nets.probe import probe_positions
 from ringrift.rules import RULES_VERSION
 from ringrift.rules.codec import layout_hash as codec_hash
 from ringrift.rules.policy import policy_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -51,6 +52,7 @@ __all__ = [
 ]
 
 KIND = "cnn"
+NAME = "ringrift-cnn/2"
 PROBE_TOLERANCE = 1e-4
 
 _verified: set[str] = set()
@@ -67,9 +69,10 @@ class LoadedModel:
     spec: BoardSpec
     path: Path
 
-    def evaluator(self) -> NetEvaluator:
+    def evaluator(self, *, device: str = "cpu") -> NetEvaluator:
         """Return an evaluator of its own buffers; one per thread."""
-        return NetEvaluator(self.net, self.spec)
+        temperatures = temperatures_of(self.card, str(self.path))
+        return NetEvaluator(self.net, self.spec, device=device, temperatures=temperatures)
 
 
 # --- writing
@@ -81,26 +84,56 @@ def save_model(
     folder: Path,
     *,
     training: Mapping[str, Any] | None,
-    parents: tuple[Mapping[str, str], ...] = (),
+    parents: Sequence[Mapping[str, str]] = (),
+    calibration: Mapping[str, Any] | None = None,
     label: str | None = None,
 ) -> Path:
     """Write a model to `folder/<id[:2]>/<id>.safetensors` and return that path.
 
     The file appears whole and read-only, after the description beside it; if it is there already
     nothing changes. `training` holds the lineage facts of models.md 1, `None` for random weights;
-    `parents` are `{"id", "role"}`.
+    `parents` are `{"id", "role"}`; `calibration` is the card field of `nets.calibration`.
     """
     tensors = _tensors(net)
-    card = _card(net, spec, tensors, training, parents)
+    shape = net.architecture
+    card: dict[str, Any] = {
+        "schema": SCHEMA,
+        "kind": KIND,
+        "config": spec.config,
+        "board": spec.board,
+        "players": spec.players,
+        **_fit(spec, shape.encoder),
+        "architecture": {
+            "name": NAME,
+            "size": shape.size,
+            "blocks": shape.blocks,
+            "channels": shape.channels,
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "shapes": {name: list(tensors[name].shape) for name in sorted(tensors)},
+        },
+        "value_utility": shape.value_utility,
+        "quantisation": None,
+        "calibration": None if calibration is None else dict(calibration),
+        "training": None if training is None else dict(training),
+        "parents": [dict(p) for p in parents],
+    }
+    outputs = _probe(net, spec, card, f"a new model of {spec.config}")
+    card["probe"] = {"positions": probe_positions(spec).hash, "outputs": outputs}
     return write_model(folder, _arrays(tensors), card, label=label)
 
 
 def init_model(
-    spec: BoardSpec, *, size: str, seed: int, folder: Path, label: str | None = None
+    spec: BoardSpec,
+    *,
+    size: str,
+    seed: int,
+    folder: Path,
+    label: str | None = None,
+    encoder: str = DEFAULT,
 ) -> Path:
     """Write a model of random weights, marked `training: null`; return its path."""
-    net = fresh_net(Architecture.of(spec.board, spec.players, size), seed=seed)
-    return save_model(net, spec, folder, training=None, label=label)
+    shape = Architecture.of(spec.board, spec.players, size, encoder=encoder)
+    return save_model(fresh_net(shape, seed=seed), spec, folder, training=None, label=label)
 
 
 def model_id(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> str:
@@ -116,60 +149,25 @@ def _tensors(net: Net) -> dict[str, Tensor]:
     return {name: t.detach().cpu().contiguous().clone() for name, t in net.state_dict().items()}
 
 
-def _card(
-    net: Net,
-    spec: BoardSpec,
-    tensors: Mapping[str, Tensor],
-    training: Mapping[str, Any] | None,
-    parents: tuple[Mapping[str, str], ...],
-) -> dict[str, Any]:
-    shape = net.architecture
-    return {
-        "schema": SCHEMA,
-        "kind": KIND,
-        "config": spec.config,
-        "board": spec.board,
-        "players": spec.players,
-        **_fit(spec),
-        "architecture": {
-            "name": "ringrift-cnn/1",
-            "size": shape.size,
-            "blocks": shape.blocks,
-            "channels": shape.channels,
-            "parameters": sum(p.numel() for p in net.parameters()),
-            "shapes": {name: list(tensors[name].shape) for name in sorted(tensors)},
-        },
-        "value_utility": "rank",
-        "quantisation": None,
-        "calibration": None,
-        "training": None if training is None else dict(training),
-        "parents": [dict(p) for p in parents],
-        "probe": {"positions": probe_positions(spec).hash, "outputs": _probe(net, spec)},
-    }
-
-
-def _fit(spec: BoardSpec) -> dict[str, Any]:
+def _fit(spec: BoardSpec, encoder: str) -> dict[str, Any]:
     """Return the card fields that say what a model fits, for this version and `spec`."""
     return {
         "board_spec_hash": spec.hash,
         "rules_version": RULES_VERSION,
-        "encoder": ENCODER.identity,
+        "encoder": ENCODERS[encoder].identity,
         "policy_layout_hash": policy_layout(spec.board).hash,
         "codec_hash": codec_hash,
     }
 
 
-def _probe(net: Net, spec: BoardSpec) -> list[list[float]]:
+def _probe(net: Net, spec: BoardSpec, card: Mapping[str, Any], ref: str) -> list[list[float]]:
     """Return, per probe position, its values and the logits of its first moves, six digits each."""
-    training = net.training
+    where, training = next(net.parameters()).device, net.training
     p = probe_positions(spec)
-    logits, values = NetEvaluator(net, spec).evaluate(p.states, p.boards, p.moves, p.offsets)
-    net.train(training)
-    rows = [
-        [*values[i].tolist(), *logits[p.offsets[i] : p.offsets[i + 1]].tolist()]
-        for i in range(len(values))
-    ]
-    return [[float(f"{v:.6g}") for v in row] for row in rows]
+    evaluator = NetEvaluator(net, spec, temperatures=temperatures_of(card, ref))
+    logits, values = evaluator.evaluate(p.states, p.boards, p.moves, p.offsets)
+    net.to(where).train(training)
+    return p.outputs(logits, values)
 
 
 # --- reading
@@ -184,7 +182,8 @@ def load_model(path: Path, spec: BoardSpec) -> LoadedModel:
     ref = str(path)
     identity, card, arrays = read_model(path)
     check_kind(card, (KIND,), ref)
-    check_fit(card, _fit(spec), spec, ref)
+    name = str(card["encoder"].get("id"))
+    check_fit(card, _fit(spec, name if name in ENCODERS else DEFAULT), spec, ref)
     net = _build(card, arrays, ref)
     if identity not in _verified:
         _check_probe(net, spec, card, ref)
@@ -203,13 +202,19 @@ def _build(
             size=str(shape["size"]),
             blocks=int(shape["blocks"]),
             channels=int(shape["channels"]),
+            encoder=card["encoder"]["id"],
+            value_utility=card["value_utility"],
         )
     except (KeyError, ValueError, TypeError):
         raise ModelError("card_invalid", ref, "card field architecture is incomplete") from None
-    with torch.device("meta"):
-        net = Net(architecture)
-    check_tensors(arrays, {n: tuple(t.shape) for n, t in net.state_dict().items()}, ref)
+    if shape.get("name") != NAME:
+        detail = f"architecture {shape.get('name')!r}; expected {NAME!r}"
+        raise ModelError("card_invalid", ref, detail)
+    if architecture.value_utility not in get_args(ValueUtility):
+        detail = f"value_utility {architecture.value_utility!r}; expected rank or win"
+        raise ModelError("card_invalid", ref, detail)
     net = fresh_net(architecture, seed=0)  # constant buffers; every parameter is replaced
+    check_tensors(arrays, {n: tuple(t.shape) for n, t in net.state_dict().items()}, ref)
     tensors = {name: torch.tensor(array) for name, array in arrays.items()}
     net.load_state_dict(tensors, strict=True)
     return net.eval()
@@ -219,7 +224,7 @@ def _check_probe(net: Net, spec: BoardSpec, card: dict[str, Any], ref: str) -> N
     probe = card["probe"]
     if probe.get("positions") != probe_positions(spec).hash:
         raise ModelError("probe_mismatch", ref, "the probe positions are others in this version")
-    found, stored = _probe(net, spec), probe.get("outputs")
+    found, stored = _probe(net, spec, card, ref), probe.get("outputs")
     if not isinstance(stored, list) or [len(r) for r in found] != [len(r) for r in stored]:
         raise ModelError("probe_mismatch", ref, "the card's probe outputs have another shape")
     worst = max(

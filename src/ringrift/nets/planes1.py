@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from ringrift.nets.encoder import ENCODER, MASK_PLANE, Encoder, encode
 from ringrift.rules.jitconf import rule
-from ringrift.rules.layout import AXES, LINE_LENGTH, MARKER, PLAYERS, STACK1, N
+from ringrift.rules.layout import AXES, CUR, LINE_LENGTH, MARKER, PLAYERS, STACK1, N
 from ringrift.rules.legal import legal
 from ringrift.rules.lines import opposite, run_from
 from ringrift.rules.moves import (
@@ -140,10 +140,10 @@ def encode_regions(s, b, w, moves, n, planes):
 
 
 @rule
-def encode_planes1(s, b, w, seat, moves, planes, numbers):
+def encode_known(s, b, w, seat, moves, n, planes, numbers):
     """Write the position seen from `seat` to `planes` (float32[H, W, 43]) and `numbers`.
 
-    `moves`: int64[max_moves] is work space, as is the scratch `w`.
+    `moves[:n]` is its legal set; the scratch `w` is work space.
     """
     encode(s, b, seat, planes, numbers)
     for c in range(b.par[N]):
@@ -152,11 +152,41 @@ def encode_planes1(s, b, w, seat, moves, planes, numbers):
         planes[y, x, MASK_PLANE] = 0.0
         planes[y, x, MASK_AT] = 1.0
     encode_runs(s, b, seat, planes)
-    n = legal(s, b, w, moves)
     encode_moves(s, b, w, moves, n, planes)
+
+
+@rule
+def encode_planes1(s, b, w, seat, moves, planes, numbers):
+    """Generate the legal set into `moves` (int64[max_moves]) and encode; see `encode_known`."""
+    n = legal(s, b, w, moves)
+    encode_known(s, b, w, seat, moves, n, planes, numbers)
 
 
 @rule
 def encode_planes1_one(states, i, boards, scratch, seat, moves, planes, numbers):
     """Encode position `i` from `seat`; see `encode_planes1`."""
     encode_planes1(states[i], boards[0], scratch[0], seat, moves, planes, numbers)
+
+
+@rule
+def encode_known_batch(
+    states, first, count, boards, scratch, buffer, moves, offsets, planes, numbers
+):
+    """Encode positions `first` to `first + count`, none finished, from their movers' seats.
+
+    The legal moves of position i are `moves[offsets[i]:offsets[i + 1]]`; where that is empty they
+    are generated into `buffer` (int64[max_moves]). `planes`: float32[n, H, W, 43], `numbers`:
+    float32[n, GLOBALS].
+    """
+    b = boards[0]
+    w = scratch[0]
+    for i in range(count):
+        s = states[first + i]
+        start = offsets[first + i]
+        n = offsets[first + i + 1] - start
+        mover = int(s.misc[CUR])
+        if n == 0:
+            encode_planes1(s, b, w, mover, buffer, planes[i], numbers[i])
+        else:
+            known = moves[start : start + n]
+            encode_known(s, b, w, mover, known, n, planes[i], numbers[i])

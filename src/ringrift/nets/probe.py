@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,16 @@ class ProbePositions:
     offsets: NDArray[np.int32]
     hash: str
 
+    def outputs(
+        self, logits: NDArray[np.float32], values: NDArray[np.float32]
+    ) -> list[list[float]]:
+        """Return, per position, its values and the logits of its first moves, six digits each."""
+        rows = []
+        for i, (first, stop) in enumerate(pairwise(self.offsets.tolist())):
+            some = logits[first : min(first + MOVES, stop)]
+            rows.append([*values[i].tolist(), *some.tolist()])
+        return [[float(f"{v:.6g}") for v in row] for row in rows]
+
 
 @lru_cache(maxsize=64)
 def probe_positions(spec: BoardSpec) -> ProbePositions:
@@ -52,12 +63,12 @@ def probe_positions(spec: BoardSpec) -> ProbePositions:
         if ply in PLIES:
             kept.append(position.copy())
     kept += [position.copy() for _ in range(len(PLIES) - len(kept))]
-    moves = [p.legal_packed()[:MOVES] for p in kept]
+    moves = [p.legal_packed() for p in kept]
     offsets = np.zeros(len(kept) + 1, np.int32)
     offsets[1:] = np.cumsum([len(m) for m in moves])
     digest = hashlib.sha256()
-    for p, some in zip(kept, moves, strict=True):
-        digest.update(f"{p} {some.tolist()}\n".encode())
+    for p, legal in zip(kept, moves, strict=True):
+        digest.update(f"{p} {legal[:MOVES].tolist()}\n".encode())
     return ProbePositions(
         states=np.concatenate([p._states for p in kept]),  # noqa: SLF001 (the compiled form)
         boards=board_tables(spec),

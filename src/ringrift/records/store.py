@@ -360,6 +360,15 @@ class GameStore:
             near = [row[0] for sql in (after, before) for row in execute(sql, (start,))]
         return resolve_prefix(prefix, near, what="game")
 
+    def match_models(self) -> set[str]:
+        """Return the ids of all models that played matches."""
+        sql = (
+            "SELECT DISTINCT a.model FROM game_agents a JOIN games g ON g.id = a.game "
+            "WHERE a.model IS NOT NULL AND g.purpose = 'match'"
+        )
+        with readable(self.path):
+            return {row[0] for row in self._connection.execute(sql)}
+
     def find_model(self, prefix: str) -> str:
         """Return the one model that played stored games and whose id starts with `prefix`."""
         start = prefix.strip().lower()

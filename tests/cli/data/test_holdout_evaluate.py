@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 from games import games
 from json_schema import problems
+from trained import by_heart
 
 sys.path.pop(0)
 sys.path.pop(0)
@@ -86,6 +87,19 @@ def test_a_gap_above_the_threshold_is_a_warning_and_1_when_it_is_checked(holdout
     code, out, err = holdout("--check-overfitting", "--model", "best", "--json")
     found = evaluated((code, out, err))["evaluation"]
     assert (code, found["overfitted"], found["source"]) == (0, False, "trainable")
+
+
+@pytest.mark.slow
+def test_a_net_that_knows_its_games_by_heart_is_overfitted(ringrift, tmp_path):
+    """The games are those of the dataset that its card names, whose manifest the root has."""
+    model, store, dataset = by_heart(tmp_path / "data", SPEC, games(SPEC, 40), learned=6, epochs=15)
+    line = ("--check-overfitting", "--model", model.path, "--db", store, "--json")
+    code, out, err = ringrift("--root", tmp_path, "data", "holdout", *line)
+    found = evaluated((code, out, err))["evaluation"]
+    assert (code, found["source"], found["overfitted"]) == (1, "dataset", True)
+    assert found["gap"]["value"] > 0.10
+    assert found["datasets_unknown"] == 0
+    assert found["training"]["games"] <= dataset.manifest.games == 6
 
 
 @pytest.mark.slow

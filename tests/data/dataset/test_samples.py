@@ -16,7 +16,7 @@ from ringrift.data.dataset.npz import read_npz
 from ringrift.rules import BoardSpec, Position
 from ringrift.rules import moves as mv
 from ringrift.rules.layout import PHASE_NAMES
-from ringrift.training.symmetry import symmetries
+from ringrift.training.samples.symmetry import symmetries
 
 from .made_games import SQUARE8, game, played, store_of, trainable
 

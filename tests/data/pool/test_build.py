@@ -99,6 +99,7 @@ def test_three_inputs_with_one_of_each_fault(tmp_path, output):
         assert store.verify_all().failures == ()
 
 
+@pytest.mark.timed
 def test_a_second_run_reads_no_game(tmp_path, output):
     inputs, _ = three_inputs(tmp_path)
     pool(output, *inputs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringrift.cli.model_references import ModelReferences
 from ringrift.core.errors import NegativeResult, UsageError
 from ringrift.core.files import write_atomic
 from ringrift.core.paths import Paths
@@ -54,25 +55,22 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class AgentMaker:
-    """Make agents with the models below `objects`; it can be sent to another process."""
+    """Make agents with the models of a data root; it can be sent to another process."""
 
-    objects: Path | None
+    root: Path | None
 
     def __call__(self, text: str, spec: BoardSpec) -> Agent:
         """Make the agent of a spec."""
         from ringrift.agents.factory import make_agent
 
-        return make_agent(text, spec, lambda name: load(self.objects, name, spec))
+        return make_agent(text, spec, lambda name: load(self.root, name, spec))
 
 
-def load(objects: Path | None, name: str, spec: BoardSpec) -> Model:
-    """Load a model of a data root by alias, id or prefix."""
-    if objects is None:
-        raise UsageError(f"model {name!r}: there is no data root to look in", hint="--root DIR")
-    from ringrift.models.registry import find_model
-    from ringrift.nets.model_file import load_model
+def load(root: Path | None, name: str, spec: BoardSpec) -> Model:
+    """Load a model of a data root by file, id, prefix, alias or `champion`."""
+    from ringrift.nets.loading import open_model
 
-    return load_model(find_model(objects, name), spec)
+    return open_model(ModelReferences(root).file(name, spec), spec)
 
 
 def existing_root(run: Invocation) -> Paths | None:
@@ -86,7 +84,7 @@ def existing_root(run: Invocation) -> Paths | None:
 def agent_maker(run: Invocation) -> AgentMaker:
     """Return what makes the agents of this run."""
     paths = existing_root(run)
-    return AgentMaker(None if paths is None else paths.model_objects)
+    return AgentMaker(None if paths is None else paths.root)
 
 
 def configurations(boards: str, players: str) -> list[str]:

@@ -151,7 +151,7 @@ def policy(
     }
     model_id = None
     if name is not None:
-        loaded = load(None if paths is None else paths.model_objects, name, spec)
+        loaded = load(None if paths is None else paths.root, name, spec)
         model_id = loaded.id
         policies[_short(loaded.id)] = loaded.evaluator()
     games = bench.find_games(stores, spec, most=max_games, seed=seed, wanted=wanted)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringrift.cli.model_references import ModelReferences
+from ringrift.cli.measured_model import opened, seen_by
 from ringrift.cli.output import Column
 from ringrift.core.errors import NegativeResult, UsageError
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ringrift.cli.invocation import Invocation
-    from ringrift.nets.model_file import LoadedModel
     from ringrift.training.holdout_evaluation import Evaluation
 
 EVALUATION = "Evaluation"
@@ -111,15 +110,16 @@ def evaluate(
     from ringrift.training.holdout_evaluation import Options, write_result
     from ringrift.training.holdout_evaluation import evaluate as measure
 
+    if model is None:
+        raise UsageError("--evaluate needs a model", where="--model", hint="--model champion")
     threshold = invocation.settings().values.safety.overfit_threshold
-    loaded = _loaded(invocation, model, board, players)
+    loaded = opened(invocation, model, board, players)
     with invocation.out.progress() as progress:
         task = progress.task("measuring", unit="games")
         options = Options(
             stores=stores,
             train_loss=train_loss or None,
-            ids_of=_Datasets(invocation.known_root()).ids,
-            card_of=_Cards(loaded.path).card,
+            seen=seen_by(invocation, loaded),
             on_games=lambda done, total: task.update(done, total=total),
         )
         found = measure(loaded, options)
@@ -188,64 +188,6 @@ def _loss(result: Mapping[str, Any], stage: str) -> float | None:
     return loss
 
 
-# --- the model and what is known of its games
-
-
-def _loaded(
-    invocation: Invocation, model: str | None, board: str | None, players: int | None
-) -> LoadedModel:
-    from ringrift.nets.container import read_card
-    from ringrift.nets.loading import spec_of
-    from ringrift.nets.model_file import load_model
-
-    if model is None:
-        raise UsageError("--evaluate needs a model", where="--model", hint="--model champion")
-    config = None if board is None else f"{board}_{2 if players is None else players}p"
-    path = ModelReferences.of(invocation).named(model, config)
-    _, card = read_card(path)
-    found = (card["board"], card["players"])
-    if board not in (None, found[0]) or players not in (None, found[1]):
-        asked = f"{board or found[0]}_{players or found[1]}p"
-        raise UsageError(
-            f"a model of {card['config']}; asked for {asked}", where=model, hint="without --board"
-        )
-    return load_model(path, spec_of(card, str(path)))
-
-
-class _Cards:
-    """Cards of other models in the folder of one model file."""
-
-    def __init__(self, path: Path) -> None:
-        self.objects = path.resolve().parent.parent
-
-    def card(self, identity: str) -> dict[str, Any] | None:
-        """Return the card of a model, `None` where its file is not here."""
-        from ringrift.models.registry import model_path
-        from ringrift.nets.container import read_card
-
-        path = model_path(self.objects, identity)
-        return read_card(path)[1] if path.is_file() else None
-
-
-class _Datasets:
-    """Manifests of a data root's datasets, by id."""
-
-    def __init__(self, root: Path | None) -> None:
-        self.root = root
-
-    def ids(self, dataset: str) -> frozenset[str] | None:
-        """Return the ids of a dataset's games, `None` where its manifest is not here."""
-        from ringrift.core.ids import MIN_PREFIX
-        from ringrift.data.dataset.manifest import Manifest
-
-        folders = [] if self.root is None else (self.root / "data" / "npz").glob("*/*/")
-        for folder in folders:
-            named = len(folder.name) >= MIN_PREFIX and dataset.startswith(folder.name)
-            if named and (manifest := Manifest.read(folder)).id == dataset:
-                return frozenset(manifest.game_ids)
-        return None
-
-
 # --- what is shown
 
 
@@ -285,7 +227,6 @@ def _policy_gap(found: Evaluation) -> str:
 def _source(found: Evaluation) -> str:
     sources = {
         "dataset": "training games are those of its dataset",
-        "window": "training games are those of the window that its card names",
         "trainable": "the card does not say which games it was trained on: any trainable ones",
     }
     said = sources[found.source]
@@ -294,6 +235,7 @@ def _source(found: Evaluation) -> str:
     held = f"{found.holdout.games:,} of {found.held:,} hold-out games"
     left = f"{found.left_out:,} left out as seen by its lineage"
     unknown = (
-        f"{found.datasets_unknown} of {found.datasets} datasets of its lineage cannot be listed"
+        f"{found.datasets_unknown} of {found.datasets} datasets and {found.ancestors_unknown} models "
+        "of its lineage are not here"
     )
     return f"{held}; {left}; {unknown}; {said}"

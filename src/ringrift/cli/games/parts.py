@@ -121,8 +121,13 @@ def model_of(invocation: Invocation, store: GameStore, name: str | None) -> str 
     """Return the id of a model that played stored games; raises `UsageError` for none."""
     if name is None:
         return None
-    link = (invocation.known_root() or Path.cwd()) / "models" / f"{name}.safetensors"
-    return store.find_model(link.resolve().stem if link.is_file() else name)
+    from ringrift.models.references import References
+
+    root = invocation.known_root()
+    try:
+        return References(None if root is None else root / "models").id(name)
+    except UsageError:
+        return store.find_model(name)  # one that is not here any more
 
 
 def seconds_of(since: datetime | None) -> float | None:

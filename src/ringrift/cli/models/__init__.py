@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import typer
 
+from ringrift.cli.models import (
+    comparing,
+    exporting,
+    lineage,
+    listing,
+    making,
+    naming,
+    promote,
+    prune,
+    rebuilding,
+    restore,
+    rollback,
+    show,
+    sync,
+    validate,
+)
+
 app = typer.Typer(add_completion=False, help="List, name, compare, make and promote models.")
 
 
@@ -12,5 +29,20 @@ def models() -> None:
     """List, name, compare, make and promote models."""
 
 
-for part in ():
+for part in (
+    listing,
+    show,
+    naming,
+    comparing,
+    exporting,
+    making,
+    lineage,
+    rebuilding,
+    promote,
+    rollback,
+    validate,
+    restore,
+    prune,
+    sync,
+):
     part.register(app)

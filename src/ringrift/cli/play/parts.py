@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringrift.cli.model_references import ModelReferences
 from ringrift.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -64,12 +65,12 @@ def maker(run: Invocation, spec: BoardSpec) -> Callable[[str], Agent]:
     """Return what makes agents for games of `spec`, with models and settings of the data root."""
     from ringrift.agents.factory import make_agent
 
-    def load(name: str) -> Model:
-        from ringrift.models.registry import find_model
-        from ringrift.nets.model_file import load_model
+    references = ModelReferences.of(run)
 
-        objects = run.paths(create=False).model_objects
-        return load_model(find_model(objects, name), spec)
+    def load(name: str) -> Model:
+        from ringrift.nets.loading import open_model
+
+        return open_model(references.file(name, spec), spec)
 
     def make(text: str) -> Agent:
         levels: dict[str, dict[str, Override]] = {}

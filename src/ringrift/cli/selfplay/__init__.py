@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
+from ringrift.cli.option_sets import command_of
 from ringrift.cli.selfplay import command_lines, presets, reanalyze
-
-if TYPE_CHECKING:
-    from ringrift.cli.selfplay.options import Options
+from ringrift.cli.selfplay.options import Options
 
 app = typer.Typer(add_completion=False, help="Play agents against themselves and keep the games.")
 
@@ -115,7 +112,7 @@ for function, names, preset in (
     (canonical, command_lines.CANONICAL, presets.CANONICAL),
 ):
     app.command(function.__name__, cls=command_lines.PoolCommand)(
-        command_lines.command_of(function, names, preset.options, preset.shown)
+        command_of(function, Options, names, defaults=preset.options, shown=preset.shown)
     )
 
 reanalyze.register(app)

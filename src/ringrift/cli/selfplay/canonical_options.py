@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import typer
+from ringrift.cli.option_sets import option
 
 OUTPUT, MACHINE, CHECKS = "Output", "Limits", "Checks"
-
-
-def option(*names: str, panel: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's own word
-    """Declare an option in a panel of the help."""
-    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

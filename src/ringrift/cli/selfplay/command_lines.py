@@ -1,16 +1,12 @@
-"""Which command of `ringrift selfplay` takes which options, and its command line made of them."""
+"""Which command of `ringrift selfplay` takes which options."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
-from copy import copy
-from dataclasses import fields
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Any
 
 from typer.core import TyperCommand
 
-from ringrift.cli.selfplay.options import POOL_OPTIONS, Options
+from ringrift.cli.selfplay.options import POOL_OPTIONS
 from ringrift.cli.selfplay.parity_defaults import parity_defaults
 
 COMMON = (
@@ -63,44 +59,3 @@ class PoolCommand(TyperCommand):
             if word in POOL_OPTIONS and (not following or following[0].startswith("-")):
                 made.append(POOL_OPTIONS[word])
         return super().parse_args(ctx, made)
-
-
-def command_of(
-    function: Callable[[Options], None],
-    names: Iterable[str],
-    defaults: Mapping[str, Any],
-    shown: Mapping[str, Any],
-) -> Callable[..., None]:
-    """Return `function` with the named options as parameters.
-
-    `defaults` replace those of the declaration. `shown` are named in the help of options whose value
-    is None where they were not given: the function has to know that.
-    """
-    hints = get_type_hints(Options, include_extras=True)
-    values = {field.name: field.default for field in fields(Options)} | dict(defaults)
-    parameters = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=values[name],
-            annotation=_shown(hints[name], shown[name]) if name in shown else hints[name],
-        )
-        for name in dict.fromkeys(names)
-    ]
-
-    def call(**given: Any) -> None:
-        function(Options(**{**defaults, **given}))
-
-    call.__name__ = function.__name__
-    call.__doc__ = function.__doc__
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # typer reads it
-    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return call
-
-
-def _shown(hint: Any, value: Any) -> Any:
-    """Return an annotation whose help names a default."""
-    kind, option = get_args(hint)
-    option = copy(option)
-    option.help = f"{option.help} [default: {value}]"
-    return Annotated[kind, option]

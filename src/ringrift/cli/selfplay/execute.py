@@ -141,6 +141,8 @@ def play(
     stop: Stop,
 ) -> Outcome:
     """Play a run to its end, or as far as signals and the machine let it."""
+    from ringrift.models import leases
+    from ringrift.models.registry import has_model
     from ringrift.selfplay.run import play_run
 
     paths = invocation.paths()
@@ -153,7 +155,8 @@ def play(
     for part in run.plan.unavailable:
         out.note(f"left out of {run.mode}: {part}")
     guard = guard_of(run.plan.config, paths.root, settings, invocation)
-    with out.progress() as progress:
+    registered = [m for m in run.plan.models if has_model(paths.model_objects, m)]
+    with leases.held(paths.models, registered), out.progress() as progress:
         task = progress.task("starting workers", total=order.games, unit="games")
         outcome = play_run(
             order,

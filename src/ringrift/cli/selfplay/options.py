@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 
 from ringrift.cli.completion import complete_models
 from ringrift.cli.heavy import NoWait
+from ringrift.cli.option_sets import option
 from ringrift.cli.selfplay.canonical_options import (
     CHECKS,
     MACHINE,
     OUTPUT,
     CanonicalOptions,
-    option,
 )
 from ringrift.cli.shared_options import Board, ConfigKey, DryRun, Players
 

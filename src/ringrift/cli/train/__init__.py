@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ringrift.cli.train import preflight
+from ringrift.cli.train import calibrate, curriculum, preflight, trainers
 
 app = typer.Typer(add_completion=False, help="Train networks from datasets.")
 
@@ -14,5 +14,5 @@ def train() -> None:
     """Train networks from datasets."""
 
 
-for part in (preflight,):
+for part in (trainers, curriculum, calibrate, preflight):
     part.register(app)

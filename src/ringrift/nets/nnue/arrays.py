@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ringrift.nets.calibration import THIRDS
 from ringrift.nets.nnue import features
 from ringrift.rules.layout import MAX_CELLS
 
@@ -29,6 +30,11 @@ SMALL = np.dtype(
         ("last", np.int8, (WIDTH,)),
         ("last_bias", np.int32),
         ("head_bias", np.int32, (POLICY_WIDTH,)),
+        (
+            "unit",
+            np.float64,
+            (THIRDS,),
+        ),  # output that stands for a logit of 1, by third of the game
         ("turn", np.int16, (4, 256)),  # `features.turn_table`
     ],
     align=True,

@@ -14,6 +14,7 @@ from ringrift.core.errors import UsageError
 from ringrift.nets.nnue import forward
 from ringrift.nets.nnue.arrays import Net, Work, new_work
 from ringrift.nets.nnue.network import Shape
+from ringrift.nets.prediction import Prediction
 from ringrift.rules import BoardSpec
 from ringrift.rules import layout as lay
 
@@ -63,6 +64,19 @@ class NnueEvaluator:
                 logits, values,
             )  # fmt: skip
         return logits, values
+
+    def predict(
+        self,
+        states: NDArray[Any],
+        boards: NDArray[Any],
+        moves: NDArray[np.int64],
+        offsets: NDArray[np.int32],
+    ) -> Prediction:
+        """Return all that the net says of positions; arguments are those of `evaluate`."""
+        logits, values = self.evaluate(states, boards, moves, offsets)
+        win = np.empty((len(states), self.players))
+        forward.win_logarithms(states, boards, self._net, self._work, win)
+        return Prediction(logits=logits, values=values, win=win, rank=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ringrift.nets.calibration import Temperatures, calibration_field, temperatures_of
 from ringrift.nets.container import (
     SCHEMA,
     Card,
@@ -130,12 +131,30 @@ def load_nnue(path: Path, spec: BoardSpec) -> NnueModel:
     sizes = shape.sizes
     check_tensors(tensors, {**sizes, **{INTEGERS + name: n for name, n in sizes.items()}}, ref)
     integers = {name: tensors[INTEGERS + name] for name in sizes}
-    net, wide = lay_out(integers, shape), _wide(integers)
+    net = lay_out(integers, shape, temperatures_of(card, ref))
+    wide = _wide(integers)
     if identity not in _verified:
         _check_integers(tensors, integers, shape, ref)
         _check_probe(net, spec, card["probe"], wide=wide, ref=ref)
         _verified.add(identity)
     return NnueModel(id=identity, card=card, net=net, wide=wide, shape=shape, spec=spec, path=path)
+
+
+def calibrate_nnue(model: NnueModel, temperatures: Temperatures, folder: Path) -> Path:
+    """Write a model of the same tensors whose outputs are divided by `temperatures` as well.
+
+    Returns its path; a calibration that `model` has is kept as a factor.
+    """
+    _, card, tensors = read_model(model.path)
+    field = calibration_field(card, temperatures, str(model.path))
+    integers = {name: tensors[INTEGERS + name] for name in model.shape.sizes}
+    net = lay_out(integers, model.shape, temperatures_of({"calibration": field}, str(folder)))
+    changed = {
+        "calibration": field,
+        "parents": [{"id": model.id, "role": "calibrated_from"}],
+        "probe": _probe(net, model.spec, wide=model.wide),
+    }
+    return write_model(folder, tensors, {**card, **changed})
 
 
 def weights_of(path: Path, spec: BoardSpec) -> tuple[Shape, dict[str, NDArray[Any]]]:
@@ -192,11 +211,7 @@ def _probe(net: Net, spec: BoardSpec, *, wide: bool) -> Card:
     prior: Prior = "policy" if len(net.rows) else "value"
     evaluator = NnueEvaluator(net, spec, wide=wide, prior=prior)
     logits, values = evaluator.evaluate(p.states, p.boards, p.moves, p.offsets)
-    rows = [
-        [*values[i].tolist(), *logits[p.offsets[i] : p.offsets[i + 1]].tolist()]
-        for i in range(len(values))
-    ]
-    return {"positions": p.hash, "outputs": [[float(f"{v:.6g}") for v in row] for row in rows]}
+    return {"positions": p.hash, "outputs": p.outputs(logits, values)}
 
 
 def _check_probe(net: Net, spec: BoardSpec, probe: Card, *, wide: bool, ref: str) -> None:

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from ringrift.nets.calibration import third_of
 from ringrift.nets.nnue.accumulate import update
 from ringrift.nets.nnue.arrays import POLICY_WIDTH, WIDTH
 from ringrift.nets.nnue.rows import move_rows
@@ -78,9 +79,10 @@ def outputs(layers, small, sums, x, players, place, spare):
 
 
 @rule
-def seat_values(z, players, out):
+def seat_values(z, players, unit, out):
     """Write the value of each seat to `out`: float[players], from the outputs `z`.
 
+    `unit` is the output that stands for a logit of 1: the scale, times the model's temperature.
     Outputs are the logits of a Plackett-Luce ranking, in which p finishes before o with probability
     1 / (1 + exp(z[o] - z[p])): the expected mean of sign(rank[o] - rank[p]) has a closed form. For
     two players it is 2 p - 1 of the softmax.
@@ -89,7 +91,7 @@ def seat_values(z, players, out):
         total = 0.0
         for r in range(1, players):
             difference = int(z[p]) - int(z[(p + r) % players])
-            total += math.tanh(difference / (2.0 * OUTPUT_SCALE))
+            total += math.tanh(difference / (2.0 * unit))
         out[p] = total / (players - 1)
 
 
@@ -132,9 +134,10 @@ def evaluate_from(s, b, net, work, source, place, out):
         return
     players = int(b.par[PLAYERS])
     spare = work.spare[0]
+    small = net.small[0]
     update(s, b, net, work, source, place)
-    outputs(net.layers, net.small[0], work.sums, work.x, players, place, spare)
-    seat_values(spare.z, players, out)
+    outputs(net.layers, small, work.sums, work.x, players, place, spare)
+    seat_values(spare.z, players, small.unit[third_of(s, b)], out)
 
 
 @rule
@@ -176,3 +179,30 @@ def evaluate_moves(states, boards, scratch, spare, net, work, moves, offsets, lo
             apply(spare[0], b, scratch[0], moves[j])
             evaluate_from(spare[0], b, net, work, source, places, after)
             logits[j] = after[seat - 1] / PRIOR_TEMPERATURE
+
+
+@rule
+def win_logarithms(states, boards, net, work, win):
+    """Write the logarithm of each seat's probability to win to `win`: float[n, players].
+
+    It is that of the softmax of the outputs over seats; the positions are unfinished.
+    """
+    b = boards[0]
+    players = int(b.par[PLAYERS])
+    places = len(work.places) - 1
+    small = net.small[0]
+    spare = work.spare[0]
+    for i in range(len(states)):
+        s = states[i]
+        update(s, b, net, work, i % places, i % places)
+        outputs(net.layers, small, work.sums, work.x, players, i % places, spare)
+        unit = small.unit[third_of(s, b)]
+        most = spare.z[0]
+        for p in range(1, players):
+            most = max(most, spare.z[p])
+        total = 0.0
+        for p in range(players):
+            win[i, p] = (int(spare.z[p]) - int(most)) / unit
+            total += math.exp(win[i, p])
+        for p in range(players):
+            win[i, p] -= math.log(total)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringrift.core.errors import UsageError
+from ringrift.nets.calibration import UNCALIBRATED, Temperatures
 from ringrift.nets.nnue import features
 from ringrift.nets.nnue.arrays import POLICY_WIDTH, SMALL, WIDTH, Net, aligned
 from ringrift.nets.nnue.rows import policy_rows
@@ -171,8 +172,15 @@ def _most(weight: NDArray[Any], shape: Shape, bias: NDArray[Any]) -> NDArray[Any
     return np.asarray(best + bias)
 
 
-def lay_out(integers: Mapping[str, NDArray[Any]], shape: Shape) -> Net:
-    """Return quantised weights in the form that compiled code takes."""
+def lay_out(
+    integers: Mapping[str, NDArray[Any]],
+    shape: Shape,
+    temperatures: Temperatures = UNCALIBRATED,
+) -> Net:
+    """Return quantised weights in the form that compiled code takes.
+
+    Outputs are divided by `temperatures` where they become values.
+    """
     inputs, hidden = integers["inputs.weight"].shape
     net = Net(
         inputs=aligned((inputs + 1, hidden), np.int16),
@@ -189,6 +197,7 @@ def lay_out(integers: Mapping[str, NDArray[Any]], shape: Shape) -> Net:
     small["second_bias"] = integers["second.bias"]
     small["last"] = integers["last.weight"][0]
     small["last_bias"] = integers["last.bias"][0]
+    small["unit"] = BIAS_SCALE * np.array(temperatures)
     if shape.policy:
         net.layers[WIDTH:] = integers["policy.weight"]
         small["head_bias"] = integers["policy.bias"]

@@ -11,6 +11,8 @@ Schedule = Literal["cosine", "plateau"]
 Sampling = Literal["uniform", "late_game", "phase_emphasis", "combined", "victory_type"]
 PolicyLoss = Literal["auto", "kl", "ce"]
 Annealing = Literal["cosine", "linear", "exponential"]
+Symmetries = Literal["auto", "none"]
+HalfType = Literal["bfloat16", "float16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class TrainSettings:
     ema_decay: float = 0.999
     """Limit of the decay, which is min(limit, (1 + t) / (10 + t)) at step t."""
     sampling_weights: Sampling = "victory_type"
-    symmetries: Literal["auto", "none"] = "auto"
+    symmetries: Symmetries = "auto"
     q_mix: float = 0.3
     """Share of the search's root value in the win target, where it is recorded."""
     policy_loss: PolicyLoss = "auto"
@@ -66,7 +68,7 @@ class TrainSettings:
     max_move_number: int | None = None
     device: str = "cpu"
     mixed_precision: bool = False
-    amp_dtype: Literal["bfloat16", "float16"] = "bfloat16"
+    amp_dtype: HalfType = "bfloat16"
     threads: int = 1
     """Torch threads; another number may round sums differently."""
     num_workers: int = 1
@@ -93,14 +95,28 @@ class TrainSettings:
                 raise UsageError(
                     f"{name} is {getattr(self, name)}; expected 0 to 1", where=_option(name)
                 )
-        for name, known in (("schedule", Schedule), ("sampling_weights", Sampling)):
+        for name, known in _WORDS.items():
             if getattr(self, name) not in get_args(known):
                 raise UsageError(
                     f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(known))}",
                     where=_option(name),
                 )
+        if self.mixed_precision and self.amp_dtype == "float16" and self.device == "cpu":
+            raise UsageError(
+                "float16 needs its losses scaled, which only a GPU does",
+                where="--amp-dtype",
+                hint="bfloat16",
+            )
 
 
+_WORDS: dict[str, object] = {
+    "schedule": Schedule,
+    "sampling_weights": Sampling,
+    "policy_loss": PolicyLoss,
+    "temperature_schedule": Annealing,
+    "symmetries": Symmetries,
+    "amp_dtype": HalfType,
+}
 FIELDS = tuple(field.name for field in fields(TrainSettings))
 
 

@@ -67,15 +67,27 @@ class Task(Protocol, Generic[B]):
     """
 
     kind: str
-    net: nn.Module
+
+    @property
+    def net(self) -> nn.Module:
+        """The net that learns."""
+        ...
 
     @property
     def batches_per_epoch(self) -> int:
         """Number of whole batches of an epoch, at least 1."""
         ...
 
+    @property
+    def batch_samples(self) -> int:
+        """Number of samples of a batch."""
+        ...
+
     def batches(self, epoch: int, *, first: int = 0) -> Iterator[B]:
-        """Yield the batches of an epoch on the CPU; called in a thread of its own."""
+        """Yield the batches of an epoch on the CPU, each in memory of its own.
+
+        Called in a thread of its own, which is an epoch ahead while `validate` runs.
+        """
         ...
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from ringrift.training.holdout_evaluation.evaluate import (
     Options,
     evaluate,
 )
+from ringrift.training.holdout_evaluation.games import SeenGames
 from ringrift.training.holdout_evaluation.measures import Figures
 from ringrift.training.holdout_evaluation.results import read_results, result_path, write_result
 
@@ -14,6 +15,7 @@ __all__ = [
     "Evaluation",
     "Figures",
     "Options",
+    "SeenGames",
     "evaluate",
     "read_results",
     "result_path",

@@ -4,35 +4,62 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ringrift.core.errors import NegativeResult
-from ringrift.training.dataset import build_samples
-from ringrift.training.holdout_evaluation.games import Game, Trained, held_out, trained_on
+from ringrift.data.dataset.values import VICTORY_TYPES
+from ringrift.training.holdout_evaluation.games import SeenGames, held_out, trained_on
 from ringrift.training.holdout_evaluation.gap import Gap, gap_of
 from ringrift.training.holdout_evaluation.measures import (
     Figures,
     figures,
+    has_searches,
     joined,
-    measure,
+    of_searches,
     rounded,
+    rows_of,
     sums_by_game,
 )
-from ringrift.training.holdout_evaluation.strata import STAGES, movers, searched_states, stages
+from ringrift.training.holdout_evaluation.strata import STAGES, stages
+from ringrift.training.measuring.positions import Q_MIX
+from ringrift.training.measuring.predicting import Predictor, predict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ringrift.nets.model_file import LoadedModel
+    from ringrift.rules import BoardSpec
+    from ringrift.training.measuring.games import Side
 
 LEAST_POSITIONS = 200
-VERSION = 1
+VERSION = 2
 """Rises whenever the same games and model would give other figures."""
-_GAMES_AT_ONCE = 32
+
+
+class Model(Protocol):
+    """A loaded model of any kind."""
+
+    @property
+    def id(self) -> str:
+        """64 hex digits."""
+        ...
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """The identifying card."""
+        ...
+
+    @property
+    def spec(self) -> BoardSpec:
+        """The rules it is for."""
+        ...
+
+    def evaluator(self) -> Predictor:
+        """Return an evaluator of its own buffers."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +69,7 @@ class Options:
     stores: Sequence[Path]
     train_loss: float | None = None
     """value loss that takes the place of the measured training side"""
-    ids_of: Callable[[str], frozenset[str] | None] = lambda _dataset: None
-    """the games of a dataset by its id, where its manifest is here"""
-    card_of: Callable[[str], Mapping[str, Any] | None] = lambda _model: None
-    """the card of another model by its id, for the lineage"""
+    seen: SeenGames = field(default_factory=SeenGames)
     on_games: Callable[[int, int], None] = lambda _done, _total: None
 
 
@@ -53,10 +77,11 @@ class Options:
 class Evaluation:
     """What a model loses on hold-out games, and how much more than on its training games.
 
-    `source` says where the training games are known from; `holdout_games` of `held` hold-out games
-    were measured, `left_out` were not because the lineage has seen them; `datasets_unknown` counts
-    datasets of the lineage whose games nobody can list. `seen` are hold-out positions that occur in
-    the training games too. `strata` has figures by stage, seat and end of the game.
+    `source` says where the training games are known from; `holdout.games` of `held` hold-out games
+    were measured, `left_out` were not because the lineage has seen them. Of `datasets` of the lineage
+    `datasets_unknown` have games that nobody can list, and `ancestors_unknown` models have no card.
+    `seen` are hold-out positions that occur in the training games too. `strata` has figures by
+    stage, seat and end of the game.
     """
 
     model: str
@@ -67,6 +92,7 @@ class Evaluation:
     left_out: int
     datasets: int
     datasets_unknown: int
+    ancestors_unknown: int
     q_mix: float
     holdout: Figures
     training: Figures | None
@@ -89,6 +115,7 @@ class Evaluation:
             "left_out": self.left_out,
             "datasets": self.datasets,
             "datasets_unknown": self.datasets_unknown,
+            "ancestors_unknown": self.ancestors_unknown,
             "q_mix": self.q_mix,
             "holdout": self.holdout.as_json(),
             "training": None if self.training is None else self.training.as_json(),
@@ -104,28 +131,29 @@ class Evaluation:
         }
 
 
-def evaluate(model: LoadedModel, options: Options) -> Evaluation:
+def evaluate(model: Model, options: Options) -> Evaluation:
     """Measure `model` on hold-out games of its configuration and on games it learned from.
 
     Raises `NegativeResult` (unknown) with fewer than 200 positions on a side.
     """
     training: Mapping[str, Any] = model.card["training"] or {}
-    datasets = lineage(model.card, options.card_of)
-    known = [options.ids_of(dataset) for dataset in datasets]
-    seen_by_lineage = frozenset(game for ids in known if ids is not None for game in ids)
-    draw, left_out = held_out(options.stores, model.spec, seen_by_lineage)
-    held = sorted(draw.first(), key=_id)
-    _require(held, "hold-out", model)
-    trained = trained_on(options.stores, model.spec, model.card["training"], options.ids_of)
-    learned: list[Game] = []
+    seen = options.seen
+    held = held_out(options.stores, model.spec, seen.lineage)
+    source, trained = trained_on(options.stores, model.spec, seen.own)
+    learned = trained.drawn(len(held.side) if options.train_loss is None else 0)
+    q_mix = _q_mix(training)
+    total = len(held.side) + len(learned)
+    held_side = _Measured.of(model, held.side, q_mix, lambda n: options.on_games(n, total))
+    _require(held_side, "hold-out", model)
+    learned_side = _Measured.of(
+        model, learned, q_mix, lambda n: options.on_games(len(held.side) + n, total)
+    )
     if options.train_loss is None:
-        learned = sorted(trained.draw.first(len(held)), key=_id)
-        _require(learned, "training", model)
-    q_mix = float((training.get("options") or {}).get("q_mix", 0.3))
-    total = len(held) + len(learned)
-    held_side = _Side.of(model, held, q_mix, lambda n: options.on_games(n, total))
-    learned_side = _Side.of(model, learned, q_mix, lambda n: options.on_games(len(held) + n, total))
-    set_hash = _set_hash(held, learned, options.train_loss, q_mix)
+        _require(learned_side, "training", model)
+    sides = [side for side in (held_side, learned_side) if len(side.rows)]
+    if all(has_searches(side.rows) for side in sides):
+        held_side, learned_side = held_side.of_searches(), learned_side.of_searches()
+    set_hash = _set_hash(held.side, learned, options.train_loss, q_mix)
     seed = int(set_hash[:12], 16)
     gap = held_side.gap(
         learned_side if options.train_loss is None else float(options.train_loss),
@@ -136,122 +164,96 @@ def evaluate(model: LoadedModel, options: Options) -> Evaluation:
         raise NegativeResult(
             "unknown: no finished game to measure the value on", where=model.spec.config
         )
-    seen = np.isin(held_side.states, trained.states)
+    known = np.isin(held_side.states, trained.state_hashes())
     return Evaluation(
         model=model.id,
         config=model.spec.config,
         set_hash=set_hash,
-        source=trained.source,
-        held=draw.seen,
-        left_out=left_out,
-        datasets=len(datasets),
-        datasets_unknown=_unknown(datasets, known, training, trained),
+        source=source,
+        held=held.found,
+        left_out=held.left_out,
+        datasets=seen.datasets,
+        datasets_unknown=seen.datasets_unknown,
+        ancestors_unknown=seen.ancestors_unknown,
         q_mix=q_mix,
         holdout=held_side.figures(),
-        training=learned_side.figures() if learned else None,
+        training=learned_side.figures() if len(learned) else None,
         train_loss=options.train_loss,
         gap=gap,
-        policy_gap=held_side.gap(learned_side, "policy", seed) if learned else None,
-        seen=held_side.figures(seen),
-        unseen=held_side.figures(~seen),
+        policy_gap=held_side.gap(learned_side, "policy", seed) if len(learned) else None,
+        seen=held_side.figures(known),
+        unseen=held_side.figures(~known),
         strata=held_side.strata(),
     )
 
 
-def lineage(
-    card: Mapping[str, Any], card_of: Callable[[str], Mapping[str, Any] | None]
-) -> list[str]:
-    """Return the ids of the datasets that a model and its ancestors were trained on, newest first."""
-    found: dict[str, None] = {}
-    waiting, known = [card], set[str]()
-    while waiting:
-        card = waiting.pop(0)
-        dataset = (card.get("training") or {}).get("dataset")
-        if isinstance(dataset, str):
-            found[dataset] = None
-        for parent in card.get("parents") or ():
-            identity = str(parent.get("id"))
-            other = None if identity in known else card_of(identity)
-            known.add(identity)
-            if other is not None:
-                waiting.append(other)
-    return list(found)
+def _q_mix(training: Mapping[str, Any]) -> float:
+    """Return the share of search values in the win target that a model learned."""
+    found = (training.get("hyperparameters") or {}).get("q_mix", Q_MIX)
+    return float(found)
 
 
-def _unknown(
-    datasets: Sequence[str],
-    known: Sequence[frozenset[str] | None],
-    training: Mapping[str, Any],
-    trained: Trained,
-) -> int:
-    """Count the datasets whose games nobody can list; a window that was read again is listed."""
-    own = training.get("dataset") if trained.source == "window" else None
-    return sum(ids is None and dataset != own for dataset, ids in zip(datasets, known, strict=True))
-
-
-def _id(game: Game) -> str:
-    return game[0].id
-
-
-def _require(games: Sequence[Game], side: str, model: LoadedModel) -> None:
-    positions = sum(len(analysis.plies) for _, analysis in games)
+def _require(side: _Measured, name: str, model: Model) -> None:
+    positions = len(side.rows)
     if positions < LEAST_POSITIONS:
         raise NegativeResult(
-            f"unknown: {positions} {side} positions with search statistics; "
-            f"expected at least {LEAST_POSITIONS}",
+            f"unknown: {positions} {name} positions; expected at least {LEAST_POSITIONS}",
             where=model.spec.config,
             hint="ringrift selfplay run, which makes games",
         )
 
 
-def _set_hash(
-    held: Sequence[Game], learned: Sequence[Game], train_loss: float | None, q_mix: float
-) -> str:
-    parts = [str(VERSION), repr(train_loss), repr(q_mix)]
-    parts += [_id(game) for game in held] + ["|"] + [_id(game) for game in learned]
+def _set_hash(held: Side, learned: Side, train_loss: float | None, q_mix: float) -> str:
+    parts = [str(VERSION), repr(train_loss), repr(q_mix), *held.ids, "|", *learned.ids]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """The positions of one side: their rows, games, stages, seats, hashes, and ends by game."""
+class _Measured:
+    """The positions of one side: their rows, games, stages, movers, hashes, ends of their games."""
 
     rows: NDArray[np.float64]
     games: NDArray[np.int64]
     stages: NDArray[np.int64]
     movers: NDArray[np.int64]
     states: NDArray[np.uint64]
-    ends: tuple[str, ...]
+    ends: NDArray[np.int64]
 
     @classmethod
     def of(
-        cls,
-        model: LoadedModel,
-        games: Sequence[Game],
-        q_mix: float,
-        on_games: Callable[[int], None],
-    ) -> _Side:
-        rows = []
-        for first in range(0, len(games), _GAMES_AT_ONCE):
-            some = games[first : first + _GAMES_AT_ONCE]
-            samples = build_samples(some, model.spec, q_mix=q_mix, augment=False)
-            rows.append(measure(model.net, samples))
-            on_games(first + len(some))
-        counts = [len(analysis.plies) for _, analysis in games]
-        return cls(
-            rows=joined(rows),
-            games=np.repeat(np.arange(len(games)), counts),
-            stages=_along(stages, games, np.int64),
-            movers=_along(movers, games, np.int64),
-            states=_along(searched_states, games, np.uint64),
-            ends=tuple(record.result.reason or record.result.end for record, _ in games),
-        )
+        cls, model: Model, side: Side, q_mix: float, on_games: Callable[[int], None]
+    ) -> _Measured:
+        evaluator = model.evaluator()
+        parts: list[tuple[NDArray[Any], ...]] = []
+        done = 0
+        for positions in side.positions(q_mix=q_mix):
+            table = positions.table
+            predicted = predict(evaluator, table)
+            parts.append(
+                (
+                    rows_of(predicted, table),
+                    table.game + done,
+                    stages(positions.decisions()),
+                    table.mover,
+                    predicted.hashes,
+                    table.victory_type,
+                )
+            )
+            done += len(table.games)
+            on_games(done)
+        rows, *others = zip(*parts, strict=True) if parts else [()] * 6
+        games, stage, movers, states, ends = (_end_to_end(some) for some in others)
+        return cls(joined(rows), games, stage, movers, states.astype(np.uint64), ends)
+
+    def of_searches(self) -> _Measured:
+        """Return the positions where only searched ones count for the policy."""
+        return replace(self, rows=of_searches(self.rows))
 
     def figures(self, mask: NDArray[np.bool_] | None = None) -> Figures:
         chosen = slice(None) if mask is None else mask
         return figures(self.rows[chosen], self.games[chosen])
 
-    def gap(self, other: _Side | float, part: str, seed: int) -> Gap | None:
+    def gap(self, other: _Measured | float, part: str, seed: int) -> Gap | None:
         weight = f"{part}_weight"
         mine = sums_by_game(self.rows, self.games, part, weight)
         if isinstance(other, float):
@@ -259,19 +261,18 @@ class _Side:
         return gap_of(mine, sums_by_game(other.rows, other.games, part, weight), seed=seed)
 
     def strata(self) -> dict[str, dict[str, Figures]]:
-        ends = np.array(self.ends)[self.games]
         return {
             "stage": {name: self.figures(self.stages == i) for i, name in enumerate(STAGES)},
             "seat": {
                 str(seat): self.figures(self.movers == seat)
                 for seat in np.unique(self.movers).tolist()
             },
-            "victory_type": {end: self.figures(ends == end) for end in sorted(set(self.ends))},
+            "victory_type": {
+                VICTORY_TYPES[end]: self.figures(self.ends == end)
+                for end in np.unique(self.ends).tolist()
+            },
         }
 
 
-def _along(
-    function: Callable[..., NDArray[Any]], games: Sequence[Game], kind: type[np.generic]
-) -> NDArray[Any]:
-    parts = [function(record, analysis) for record, analysis in games]
-    return np.concatenate(parts) if parts else np.zeros(0, kind)
+def _end_to_end(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)

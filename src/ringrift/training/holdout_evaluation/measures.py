@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-
-from ringrift.nets.network import rank_values, seat_values
-from ringrift.training.batches import Feed, legal_logits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ringrift.nets.network import Net
-    from ringrift.training.batches import Batch
-    from ringrift.training.dataset import Samples
+    from ringrift.training.measuring.predicting import Predicted
+    from ringrift.training.samples.table import SampleTable
 
-BATCH = 512
 BINS = 10
 """Bins of the predicted win probability in the expected calibration error."""
 
@@ -29,6 +24,7 @@ COLUMNS = (
     "entropy",
     "top1",
     "policy_weight",
+    "searched",
     "value",
     "rank",
     "value_weight",
@@ -37,19 +33,20 @@ COLUMNS = (
     "win",
     "won",
 )
-"""Per position: cross-entropy and entropy of the policy, whether its first choice is the target's,
-cross-entropies of win and rank, value and win probability of the mover beside what became of it."""
+"""Per position: cross-entropy and entropy of the policy, whether its first choice is the target's and
+the target a search's, cross-entropies of win and rank (NaN where the net predicts no ranks), value and
+win probability of the mover beside what became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """Means over positions; None where there are no positions to take them over.
 
-    Losses are nats: `policy_loss` against the search's distribution, `policy_kl` less its entropy,
-    `value_loss` against the win target, `rank_loss` per seat (0 for two players). `value_error` is
-    the mean square of predicted less final value of the mover, both in [-1, 1]; `sign_accuracy` the
-    share of decided positions whose predicted sign is right; `ece` the expected calibration error of
-    the mover's win probability in 10 bins, `brier` its mean square error.
+    Losses are nats: `policy_loss` against the policy target, `policy_kl` less its entropy,
+    `value_loss` against the win target, `rank_loss` per seat where ranks are predicted. `value_error`
+    is the mean square of predicted less final value of the mover, both in [-1, 1]; `sign_accuracy`
+    the share of decided positions whose predicted sign is right; `ece` the expected calibration error
+    of the mover's win probability in 10 bins, `brier` its mean square error.
     """
 
     positions: int
@@ -74,37 +71,40 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def measure(net: Net, samples: Samples) -> NDArray[np.float64]:
-    """Return `float64[N, len(COLUMNS)]` for all samples, without symmetries."""
-    was_training = net.training
-    net.eval()
-    with torch.inference_mode():
-        rows = [_rows(net, batch) for batch in Feed(samples).in_order(BATCH)]
-    net.train(was_training)
-    return np.concatenate(rows).astype(np.float64)
-
-
-def _rows(net: Net, batch: Batch) -> NDArray[np.float32]:
-    outputs = net(batch.planes, batch.numbers)
-    logits = legal_logits(outputs, batch)
-    best = batch.target.gather(1, logits.argmax(1, keepdim=True))[:, 0]
-    rank = torch.zeros(len(batch.planes))
-    if outputs.rank is not None:
-        rank = -(batch.rank * torch.log_softmax(outputs.rank, 2)).sum((1, 2)) / batch.rank.shape[1]
+def rows_of(predicted: Predicted, table: SampleTable) -> NDArray[np.float64]:
+    """Return `float64[N, len(COLUMNS)]`: what a net says of positions beside what they became."""
+    won = table.rank[:, :, 0]
+    outcome = table.rank[:, 0] @ np.linspace(1.0, -1.0, table.spec.players)
+    rank = np.full(len(table), np.nan)
+    if predicted.rank is not None:
+        rank = -(table.rank * predicted.rank).sum((1, 2)) / table.spec.players
     columns = {
-        "policy": -(batch.target * torch.log_softmax(logits, 1)).sum(1),
-        "entropy": -torch.xlogy(batch.target, batch.target).sum(1),
-        "top1": (best >= batch.target.amax(1)).float(),
-        "policy_weight": batch.policy_weight,
-        "value": -(batch.win * torch.log_softmax(outputs.win, 1)).sum(1),
+        "policy": predicted.policy,
+        "entropy": predicted.entropy,
+        "top1": predicted.top1,
+        "policy_weight": table.policy_weight,
+        "searched": table.searched,
+        "value": -(table.win * predicted.win).sum(1),
         "rank": rank,
-        "value_weight": batch.value_weight,
-        "predicted": seat_values(outputs)[:, 0],
-        "outcome": batch.rank[:, 0] @ rank_values(batch.rank.shape[2]),
-        "win": torch.softmax(outputs.win, 1)[:, 0],
-        "won": batch.rank[:, 0, 0],
+        "value_weight": table.value_weight,
+        "predicted": predicted.values[:, 0],
+        "outcome": outcome,
+        "win": np.exp(predicted.win[:, 0]),
+        "won": won[:, 0],
     }
-    return torch.stack([columns[name] for name in COLUMNS], 1).numpy()
+    return np.stack([columns[name] for name in COLUMNS], 1, dtype=np.float64, casting="unsafe")
+
+
+def of_searches(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return rows in which only searched positions count for the policy."""
+    found = rows.copy()
+    found[:, COLUMNS.index("policy_weight")] *= rows[:, COLUMNS.index("searched")]
+    return found
+
+
+def has_searches(rows: NDArray[np.float64]) -> bool:
+    """Tell whether a searched position counts for the policy."""
+    return bool(of_searches(rows)[:, COLUMNS.index("policy_weight")].any())
 
 
 def figures(rows: NDArray[np.float64], games: NDArray[np.int64]) -> Figures:
@@ -148,7 +148,8 @@ def calibration_error(
 
 def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float | None:
     total = weights.sum()
-    return float((values * weights).sum() / total) if total > 0 else None
+    mean = float((values * weights).sum() / total) if total > 0 else None
+    return None if mean is None or math.isnan(mean) else mean
 
 
 def sums_by_game(

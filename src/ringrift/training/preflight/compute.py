@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +15,12 @@ from ringrift.rules import BoardSpec, Position, parse_config
 from ringrift.rules.geometry import board_tables
 from ringrift.selfplay.generator import play_here, selfplay_plans
 from ringrift.selfplay.plans import PlayJob
-from ringrift.training.batches import Feed
-from ringrift.training.dataset import build_samples
+from ringrift.training.convnet.task import ConvTask
+from ringrift.training.engine.session import Session, prepared
+from ringrift.training.engine.settings import TrainSettings
+from ringrift.training.engine.tally import Tally, TrainingDiverged
+from ringrift.training.measuring.positions import positions_of_games
 from ringrift.training.preflight.model import Check, Context, Part, of_parts
-from ringrift.training.trainer import Session, TrainOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ringrift.records.record import Analysis, GameRecord
+    from ringrift.training.samples.cnn import CnnBatch
 
 SAMPLES = 32
 POSITIONS = 64
@@ -81,18 +83,26 @@ def small_spec(context: Context) -> BoardSpec:
 
 
 def _step(spec: BoardSpec, games: list[tuple[GameRecord, Analysis]]) -> list[Part]:
-    samples = build_samples(games, spec, augment=False)
+    table = positions_of_games(games, spec).table
+    size = min(SAMPLES, len(table))
+    table = table.take(np.arange(size))
+    settings = TrainSettings(steps=1, batch_size=size, symmetries="none")
     net = fresh_net(Architecture.of(spec.board, spec.players, "tiny"), seed=1)
-    size = min(SAMPLES, len(samples))
-    session = Session(net, samples, TrainOptions(steps=1, batch_size=size))
-    batch = next(Feed(samples).epoch(size, seed=1, epoch=0))
+    task = ConvTask.of(table, table.take(np.zeros(0, np.int64)), settings, net=net)
     before = [p.detach().clone() for p in net.parameters()]
-    loss, norm = session.train_step(batch)
-    moved = any(not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
-    total = float(loss.policy + loss.value) / size
-    if not (math.isfinite(total) and math.isfinite(norm) and moved):
-        found = f"loss {total:.3g}, gradient {norm:.3g}, weights {'moved' if moved else 'stayed'}"
-        return [Part("FAIL", found, REINSTALL)]
+    tally = Tally()
+    try:
+        with prepared(settings):
+            session: Session[CnnBatch] = Session(task, settings)
+            session.take_step(task.batches(0))
+            session.readings.drain(tally)
+    except TrainingDiverged as error:
+        return [Part("FAIL", error.message, REINSTALL)]
+    losses = tally.losses()
+    total = (losses["policy"] or 0.0) + (losses["value"] or 0.0)
+    norm = tally.grad_norm or 0.0
+    if all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True)):
+        return [Part("FAIL", f"loss {total:.3g}, gradient {norm:.3g}, weights stayed", REINSTALL)]
     return [Part("ok", f"loss {total:.2f}, gradient {norm:.2f} on {size} samples")]
 
 
@@ -174,11 +184,12 @@ def check_pipeline(context: Context) -> Check:
     record, analysis = context.notes.get(_GAME) or play_one(spec)
     context.notes[_GAME] = (record, analysis)
     verify(record, analysis)
-    samples = build_samples([(record, analysis)], spec, augment=False)
-    if len(samples) != len(analysis.plies):
-        found = f"{len(samples)} samples of {len(analysis.plies)} searched plies"
+    table = positions_of_games([(record, analysis)], spec).table
+    searched = int(table.searched.sum())
+    if searched != len(analysis.plies):
+        found = f"{searched} searched samples of {len(analysis.plies)} searched plies"
         return Check(name="pipeline", state="FAIL", found=found, remedy="ringrift doctor")
-    found = f"{spec.config}: {len(record.moves)} plies played, {len(samples)} samples"
+    found = f"{spec.config}: {len(record.moves)} plies played, {len(table)} samples"
     return Check(name="pipeline", state="ok", found=found, limit=f"{SIMULATIONS} simulations")
 
 

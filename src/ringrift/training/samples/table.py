@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from ringrift.core.errors import RefusedError
 from ringrift.rules import BoardSpec
 
 if TYPE_CHECKING:
-    from ringrift.data.dataset import Dataset, Manifest
+    from ringrift.data.dataset import Dataset
 
 FINISHED = ("game_over", "resigned")
 """Ends of games whose result is a value target; a game cut off has value weight 0."""
@@ -109,8 +109,32 @@ def part_tables(dataset: Dataset, *, q_mix: float = 0.3) -> Iterator[SampleTable
         yield table_of(arrays, dataset.manifest, q_mix=q_mix).take(side)
 
 
+class Described(Protocol):
+    """What a manifest says of the games of a table."""
+
+    @property
+    def id(self) -> str:
+        """64 hex digits, empty for games that are in no dataset."""
+        ...
+
+    @property
+    def board_spec(self) -> BoardSpec:
+        """The rules of all games."""
+        ...
+
+    @property
+    def game_ids(self) -> tuple[str, ...]:
+        """The ids of the games, in order."""
+        ...
+
+    @property
+    def game_facts(self) -> tuple[Mapping[str, Any], ...]:
+        """Of each game at least `end` and `ranks`."""
+        ...
+
+
 def table_of(
-    arrays: Mapping[str, NDArray[Any]], manifest: Manifest, *, q_mix: float = 0.3
+    arrays: Mapping[str, NDArray[Any]], manifest: Described, *, q_mix: float = 0.3
 ) -> SampleTable:
     """Turn the arrays of a part, or of a whole dataset, into targets; both sides together."""
     if "states" not in arrays:

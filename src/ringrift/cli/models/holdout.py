@@ -1,0 +1,67 @@
+"""Hold-out numbers of models, for promotions: those that are stored, measured anew where none are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ringrift.core.errors import NegativeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ringrift.cli.invocation import Invocation
+    from ringrift.models.judging import HoldOut
+
+
+def holdout_numbers(run: Invocation) -> Callable[[str, bool], HoldOut | None]:
+    """Return what tells the numbers of a model by its id, measuring them if the second says so."""
+    paths = run.paths(create=False)
+
+    def numbers(model_id: str, measure: bool) -> HoldOut | None:
+        from ringrift.models.registry import model_path
+
+        path = model_path(paths.model_objects, model_id)
+        found = _stored(path)
+        if found is None and measure:
+            _measure(run, path)
+            found = _stored(path)
+        return found
+
+    return numbers
+
+
+def _stored(model: Path) -> HoldOut | None:
+    """Return the newest result that stands beside a model."""
+    from ringrift.models.judging import HoldOut
+    from ringrift.training.holdout_evaluation import read_results
+
+    results = list(read_results(model.parent / model.stem))
+    if not results:
+        return None
+    _, tree = max(results, key=lambda result: result[0].stat().st_mtime_ns)
+    error: Any = tree["holdout"].get("value_error")
+    if error is None:
+        return None
+    return HoldOut(
+        value_error=float(error),
+        gap=tree["gap"].get("value"),
+        positions=int(tree["holdout"]["positions"]),
+        set_hash=str(tree["set_hash"]),
+    )
+
+
+def _measure(run: Invocation, path: Path) -> None:
+    """Evaluate a model on the hold-out games of the data root; too few games leave it unknown."""
+    from ringrift.cli.measured_model import seen_by
+    from ringrift.nets.container import read_card
+    from ringrift.nets.loading import open_model, spec_of
+    from ringrift.training.holdout_evaluation import Options, evaluate, write_result
+
+    stores = sorted(run.paths(create=False).games.glob("*.db"))
+    loaded = open_model(path, spec_of(read_card(path)[1], str(path)))
+    options = Options(stores=stores, seen=seen_by(run, loaded))
+    try:
+        write_result(path, evaluate(loaded, options))
+    except NegativeResult as error:
+        run.out.note(f"hold-out of {path.stem[:12]}: {error.message}")

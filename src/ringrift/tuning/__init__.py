@@ -1,0 +1,1 @@
+"""Find better numbers: studies of hyper-parameters (training.md 10)."""
