@@ -31,7 +31,7 @@ from ringrift.records import (
     to_json,
     write_jsonl,
 )
-from ringrift.records.record import POLICY_TOTAL, unit
+from ringrift.records.ply_analysis import POLICY_TOTAL, unit
 from ringrift.records.varints import pack_numbers, unpack_numbers
 from ringrift.rules import BoardSpec, Position
 

@@ -11,8 +11,8 @@ import zstandard
 
 from ringrift.core.errors import DataError, RefusedError, UsageError
 from ringrift.records import GameMeta, PlyAnalysis, VerificationError, quantize, to_bytes
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_to_bytes
-from ringrift.records.record import Analysis
 from ringrift.records.refused import Refused
 from ringrift.records.shards import Shard, read_shard, scan_shard, write_shards
 from ringrift.records.shards.layout import FRAME_BYTES, MIB

@@ -232,8 +232,6 @@ def test_a_policy_move_that_is_not_legal_is_named(i):
         ({"policy": {m: k + 1 for m, k in SEARCHED.plies[0].policy.items()}}, "bad_policy"),
         ({"policy": {}}, "bad_policy"),
         ({"ply": len(GAME.moves)}, "bad_policy"),
-        ({"kind": "guess"}, "malformed"),
-        ({"value": (0.0,)}, "malformed"),
         ({"value": (1.5, 0.0)}, "malformed"),
         ({"sims": -1}, "malformed"),
         ({"prior_kl": -1.0}, "malformed"),

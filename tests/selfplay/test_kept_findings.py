@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from ringrift.agents.evaluators import HeuristicEvaluator
-from ringrift.records.record import POLICY_TOTAL, Analysis, GameRecord
+from ringrift.records.analysis import Analysis
+from ringrift.records.ply_analysis import POLICY_TOTAL
+from ringrift.records.record import GameRecord
 from ringrift.records.replayer import Replayer
 from ringrift.records.verify import verify
 from ringrift.rules.geometry import board_tables

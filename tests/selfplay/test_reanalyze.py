@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ringrift.core.errors import UsageError
-from ringrift.records.record import Analysis, PlyAnalysis
+from ringrift.records.analysis import Analysis
+from ringrift.records.ply_analysis import PlyAnalysis
 from ringrift.records.verify import verify
 from ringrift.rules import BoardSpec
 from ringrift.selfplay.generator import play_here, selfplay_plans

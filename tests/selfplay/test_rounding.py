@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ringrift.records.record import POLICY_TOTAL, quantize
+from ringrift.records.ply_analysis import POLICY_TOTAL, quantize
 from ringrift.selfplay.rounding import round_shares
 
 

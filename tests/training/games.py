@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from ringrift.records.record import AgentRef, Analysis, GameMeta, GameRecord, PlyAnalysis, quantize
+from ringrift.records.analysis import Analysis
+from ringrift.records.ply_analysis import PlyAnalysis, quantize
+from ringrift.records.record import AgentRef, GameMeta, GameRecord
 from ringrift.records.verify import build_record
 from ringrift.rules import BoardSpec, Position
 from ringrift.rules import moves as mv

@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ringrift.core.files import write_atomic
+from ringrift.records.analysis import Analysis
 from ringrift.records.envelope import sealed_head
 from ringrift.records.game_bytes import GAME_FORMAT
 from ringrift.records.game_json import from_json, line_type
 from ringrift.records.gate import Gate, opened
 from ringrift.records.quarantine import Entry
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.store import GameStore
 
 MANIFEST_FORMAT = "ringrift.dropped/1"

@@ -19,10 +19,11 @@ import msgspec
 from ringrift.core.errors import DataError, UsageError
 from ringrift.core.files import write_atomic
 from ringrift.data.reading import reading
+from ringrift.records.analysis import Analysis
 from ringrift.records.envelope import sealed_head
 from ringrift.records.gate import VERIFIED, Gate
 from ringrift.records.ingest import Item, ShardRow
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.schema import HOLDOUT_PERCENT
 from ringrift.records.selection import Filters, Selection
 from ringrift.records.shards import MOST_BYTES, SUFFIX, Shard, ShardFile, scan_shard, write_shards

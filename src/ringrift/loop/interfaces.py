@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ringrift.evaluation.matches import MatchGame, MatchPlan
 from ringrift.loop.plan import SelfplayPlan
-from ringrift.records.record import Analysis, GameRecord
+from ringrift.records.analysis import Analysis
+from ringrift.records.record import GameRecord
 from ringrift.rules import BoardSpec
 
 if TYPE_CHECKING:

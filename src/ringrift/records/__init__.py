@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_from_bytes, analysis_to_bytes
 from ringrift.records.game_bytes import from_bytes, to_bytes
 from ringrift.records.game_json import analysis_from_json, analysis_to_json, from_json, to_json
 from ringrift.records.journal import Journal
 from ringrift.records.jsonl import read_jsonl, write_jsonl
+from ringrift.records.ply_analysis import PlyAnalysis, quantize
 from ringrift.records.record import (
     AgentRef,
-    Analysis,
     GameMeta,
     GameRecord,
     GameResult,
-    PlyAnalysis,
     VerificationError,
     default_max_plies,
-    quantize,
     seat_values,
 )
 from ringrift.records.replayer import Replayer

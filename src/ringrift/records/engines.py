@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Literal
 
 from ringrift.core.processes import begin_worker, plain_children
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_from_bytes, analysis_to_bytes
 from ringrift.records.game_bytes import from_bytes, to_bytes
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.verify import verified_play, verify
 from ringrift.rules.cpu import core_count
 from ringrift.rules.jitconf import COMPILED

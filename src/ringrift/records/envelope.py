@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ringrift.records.record import VALUE_UNITS, VerificationError, refuse
+from ringrift.records.record import VerificationError, refuse
 
 MOST_RECORD_BYTES = 8 * 1024 * 1024
 _DIGEST_BYTES = 16
@@ -102,13 +102,3 @@ def complaint(error: Exception) -> VerificationError:
         return VerificationError("malformed", found[1], where=f"field {found[2]}")
     cut = "truncated" in text
     return VerificationError("truncated" if cut else "malformed", text)
-
-
-def to_units(value: float) -> int:
-    """Return the whole number that stores a value of an analysis."""
-    return round(value * VALUE_UNITS)
-
-
-def from_units(number: int) -> float:
-    """Return the value that a whole number stores."""
-    return number / VALUE_UNITS

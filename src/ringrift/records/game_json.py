@@ -7,20 +7,19 @@ from collections.abc import Mapping
 import msgspec
 
 from ringrift.core.errors import DataError
+from ringrift.records.analysis import Analysis, check_analysis
 from ringrift.records.analysis_bytes import ANALYSIS_FORMAT, analysis_body
 from ringrift.records.envelope import T, complaint, digest
 from ringrift.records.game_bytes import GAME_FORMAT, check_identity, game_body, make_spec
+from ringrift.records.ply_analysis import PlyAnalysis
 from ringrift.records.record import (
     CHECK_EVERY,
     MOST_PLIES,
     AgentRef,
-    Analysis,
     GameMeta,
     GameRecord,
     GameResult,
-    PlyAnalysis,
     VerificationError,
-    check_analysis,
     check_record,
     refuse,
 )

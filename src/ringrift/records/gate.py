@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_from_bytes
 from ringrift.records.game_bytes import from_bytes
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.verify import verified_play
 
 SOURCE_TAG = "source:"

@@ -29,10 +29,11 @@ import google_crc32c
 
 from ringrift.core.errors import DataError
 from ringrift.core.files import lock, sync_folder
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_from_bytes, analysis_to_bytes
 from ringrift.records.envelope import MOST_RECORD_BYTES, decode, encode
 from ringrift.records.game_bytes import from_bytes, to_bytes
-from ringrift.records.record import Analysis, GameRecord, VerificationError, refuse
+from ringrift.records.record import GameRecord, VerificationError, refuse
 from ringrift.records.refused import MOST_KEPT_BYTES, Refused
 
 MAGIC = b"RRJRNL2\n"

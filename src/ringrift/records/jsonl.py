@@ -11,6 +11,7 @@ from typing import IO
 
 from ringrift.core.errors import DataError
 from ringrift.core.files import write_atomic
+from ringrift.records.analysis import Analysis
 from ringrift.records.game_json import (
     analysis_from_json,
     analysis_to_json,
@@ -19,7 +20,7 @@ from ringrift.records.game_json import (
     to_json,
 )
 from ringrift.records.packed import UNPACK_ERRORS, complaint_of, unpacked
-from ringrift.records.record import Analysis, GameRecord, VerificationError, refuse
+from ringrift.records.record import GameRecord, VerificationError, refuse
 from ringrift.records.refused import MOST_KEPT_BYTES, Refused
 
 MOST_LINE_BYTES = 16 * 1024 * 1024

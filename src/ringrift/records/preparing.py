@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_to_bytes
 from ringrift.records.columns import derived
 from ringrift.records.game_bytes import to_bytes
 from ringrift.records.gate import GATE_VERSION, Gate, opened
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.refused import Refused
 
 Item = tuple[GameRecord | bytes, Analysis | bytes | None] | Refused
@@ -111,11 +112,11 @@ def _repeated(
 def _prepared(analysis: Analysis | None, data: bytes | None, moves: int) -> PreparedAnalysis | None:
     if analysis is None or data is None:
         return None
-    searched = len(analysis.plies)
+    searched = len(analysis.table)
     return PreparedAnalysis(
         id=analysis.id,
         agent=analysis.agent,
-        sims=max((ply.sims for ply in analysis.plies), default=0),
+        sims=int(analysis.table.sims.max(initial=0)),
         plies=searched,
         coverage=searched / moves,
         data=data,

@@ -1,4 +1,4 @@
-"""The game record and its search statistics: what they hold, their ids, their limits (selfplay.md 6).
+"""The game record: what it holds, its id, its limits (selfplay.md 6).
 
 A game stores its specification, its moves and who played; positions are recomputed. Search
 statistics, times and hosts are outside a game's identity.
@@ -6,10 +6,9 @@ statistics, times and hosts are outside a game's identity.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -26,16 +25,12 @@ TIMEOUT = "timeout"
 ABORT = "abort:"
 MARKS = ("random", "book", "forced", "swap")
 PURPOSES = ("selfplay", "match", "soak", "human", "import", "reference")
-KINDS = ("full", "cheap", "reanalysis")
 
 CHECK_EVERY = 16
 """Plies between two check hashes; the position after the last ply always has one."""
 MOVE_LIMIT = 1 << 40
 SEED_LIMIT = 1 << 64
 MOST_PLIES = 100_000
-POLICY_TOTAL = 65_535
-VALUE_UNITS = 10_000
-"""Values of an analysis are whole numbers of this part: finer than any net, and short to store."""
 MOST_TEXT = 500
 
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -184,108 +179,10 @@ class GameRecord:
         return (second, first, *others)
 
 
-def unit(value: float) -> float:
-    """Round a value to the unit in which analyses are stored; raises for NaN and infinity."""
-    if not math.isfinite(value * VALUE_UNITS):
-        raise refuse("value", float(value), "a finite number")
-    return round(float(value) * VALUE_UNITS) / VALUE_UNITS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlyAnalysis:
-    """What a search found at one ply: values per seat, visit distribution by packed move.
-
-    `value` is the evaluator's at the root, `root_value` the search's; both are empty where the file
-    that the search was imported from does not say. The integers of `policy` sum
-    to 65535 (see `quantize`); a move without an entry has none of it. Unknown figures are None.
-    """
-
-    ply: int
-    kind: str
-    sims: int
-    value: tuple[float, ...]
-    root_value: tuple[float, ...]
-    policy: Mapping[int, int]
-    visits: Mapping[int, int] | None = None
-    prior_kl: float | None = None
-    nodes: int | None = None
-    depth: int | None = None
-    ms: int | None = None
-
-    def __post_init__(self) -> None:
-        """Round the values to what is stored, and make plain integers of NumPy's."""
-        put = object.__setattr__
-        for name in ("ply", "sims", "nodes", "depth", "ms"):
-            number = getattr(self, name)
-            put(self, name, None if number is None else int(number))
-        put(self, "value", tuple(unit(v) for v in self.value))
-        put(self, "root_value", tuple(unit(v) for v in self.root_value))
-        put(self, "policy", {int(m): int(k) for m, k in self.policy.items()})
-        if self.visits is not None:
-            put(self, "visits", {int(m): int(n) for m, n in self.visits.items()})
-        if self.prior_kl is not None:
-            put(self, "prior_kl", unit(self.prior_kl))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Analysis:
-    """Search statistics of one game by one agent, plies ascending."""
-
-    game: str
-    agent: str
-    budget: Mapping[str, int | float | str | None] = field(default_factory=dict)
-    plies: tuple[PlyAnalysis, ...]
-
-    @cached_property
-    def id(self) -> str:
-        """64 hex digits over the content, without the times."""
-        content = (
-            1,
-            self.game,
-            self.agent,
-            dict(self.budget),
-            [
-                (
-                    p.ply,
-                    p.kind,
-                    p.sims,
-                    p.value,
-                    p.root_value,
-                    sorted(p.policy.items()),
-                    None if p.visits is None else sorted(p.visits.items()),
-                    p.prior_kl,
-                )
-                for p in self.plies
-            ],
-        )
-        return content_id("analysis", canonical_msgpack(content))
-
-
 @lru_cache(maxsize=256, typed=True)
 def shared_spec(board: str, players: int, **options: Any) -> BoardSpec:
     """Return `BoardSpec.create` of these, the same object for the same: its hash is made once."""
     return BoardSpec.create(board, players, **options)
-
-
-def quantize(policy: Mapping[int, float]) -> dict[int, int]:
-    """Round a distribution over moves to whole numbers that sum to 65535, by largest remainder.
-
-    The weights need not be normalised. Moves that get nothing have no entry. Raises `DataError`
-    for negative or non-finite weights, or when all are zero.
-    """
-    weights = {int(move): float(weight) for move, weight in policy.items()}
-    total = math.fsum(weights.values())
-    if not (0 < total < math.inf) or min(weights.values()) < 0:
-        raise DataError(
-            f"policy of {len(weights)} moves and total {total}; expected weights >= 0, not all zero"
-        )
-    exact = {move: weight / total * POLICY_TOTAL for move, weight in weights.items()}
-    whole = {move: math.floor(share) for move, share in exact.items()}
-    left = POLICY_TOTAL - sum(whole.values())
-    by_remainder = sorted(exact, key=lambda move: (whole[move] - exact[move], move))
-    for move in by_remainder[:left]:
-        whole[move] += 1
-    return {move: k for move, k in whole.items() if k > 0}
 
 
 def default_max_plies(spec: BoardSpec) -> int:
@@ -308,10 +205,10 @@ def check_record(record: GameRecord) -> None:
     """Raise `VerificationError` naming the first field that no record may have that way."""
     _check_spec(record.spec)
     players, plies = record.spec.players, len(record.moves)
-    _whole("max_plies", record.max_plies, 1, MOST_PLIES)
+    whole("max_plies", record.max_plies, 1, MOST_PLIES)
     if plies > record.max_plies:
         raise refuse("moves", f"{plies} moves", f"at most max_plies = {record.max_plies}")
-    _whole("seed", record.seed, 0, SEED_LIMIT - 1)
+    whole("seed", record.seed, 0, SEED_LIMIT - 1)
     if record.start is not None and len(record.start) > 20_000:
         raise refuse("start", record.start, "a canonical position text")
     if len(record.agents) != players:
@@ -331,7 +228,7 @@ def check_record(record: GameRecord) -> None:
         raise refuse("check.hashes", f"{len(record.check)} hashes", f"{hashes} for {plies} plies")
     i = _first_beyond(record.check, SEED_LIMIT)
     if i is not None:
-        _whole(f"check.hashes[{i}]", record.check[i], 0, SEED_LIMIT - 1)
+        whole(f"check.hashes[{i}]", record.check[i], 0, SEED_LIMIT - 1)
     _check_result(record.result, players, plies)
     _check_meta(record.meta)
 
@@ -355,7 +252,7 @@ def _check_spec(spec: BoardSpec) -> None:
 
 
 def _check_agent(name: str, agent: AgentRef) -> None:
-    _text(f"{name}.spec", agent.spec)
+    text_field(f"{name}.spec", agent.spec)
     _digits(f"{name}.agent_hash", agent.agent_hash)
     if agent.model_id is not None:
         _digits(f"{name}.model_id", agent.model_id)
@@ -364,8 +261,8 @@ def _check_agent(name: str, agent: AgentRef) -> None:
 def _check_result(result: GameResult, players: int, plies: int) -> None:
     if result.end not in ENDS:
         raise refuse("result.end", result.end, ", ".join(ENDS))
-    _whole("result.winner", result.winner, 0, players)
-    _text("result.reason", result.reason)
+    whole("result.winner", result.winner, 0, players)
+    text_field("result.reason", result.reason)
     if len(result.ranks) not in (0, players):
         raise refuse("result.ranks", result.ranks, f"{players} ranks, or none")
     if result.values is not None and len(result.values) != players:
@@ -386,76 +283,17 @@ def _check_meta(meta: GameMeta) -> None:
     for name in ("run", "host", "version", "device"):
         text = getattr(meta, name)
         if text is not None:
-            _text(f"meta.{name}", text)
+            text_field(f"meta.{name}", text)
     for name in ("index", "ms"):
         number = getattr(meta, name)
         if number is not None:
-            _whole(f"meta.{name}", number, 0, (1 << 63) - 1)
+            whole(f"meta.{name}", number, 0, (1 << 63) - 1)
     if meta.started is not None and not 0 <= meta.started < 1e12:
         raise refuse("meta.started", meta.started, "Unix seconds, or null")
     if len(meta.tags) > 100:
         raise refuse("meta.tags", f"{len(meta.tags)} tags", "at most 100")
     for i, tag in enumerate(meta.tags):
-        _text(f"meta.tags[{i}]", tag)
-
-
-def check_analysis(analysis: Analysis, record: GameRecord) -> None:
-    """Raise `VerificationError` for statistics that fit no game of this shape."""
-    if analysis.game != record.id:
-        raise refuse("game", analysis.game, f"the game's id {record.id}")
-    _text("agent", analysis.agent)
-    for key, value in analysis.budget.items():
-        _text("budget", key)
-        if isinstance(value, str):
-            _text(f"budget.{key}", value)
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise refuse(f"budget.{key}", value, "a finite number")
-    before = -1
-    for i, ply in enumerate(analysis.plies):
-        if not before < ply.ply < len(record.moves):
-            expected = f"ascending plies below {len(record.moves)}"
-            raise refuse(f"plies[{i}].ply", ply.ply, expected, reason="bad_policy")
-        before = ply.ply
-        _check_ply(f"plies[{i}]", ply, record.spec.players)
-
-
-def _check_ply(name: str, ply: PlyAnalysis, players: int) -> None:
-    if ply.kind not in KINDS:
-        raise refuse(f"{name}.kind", ply.kind, ", ".join(KINDS))
-    for field_name in ("sims", "nodes", "depth", "ms"):
-        number = getattr(ply, field_name)
-        if number is not None:
-            _whole(f"{name}.{field_name}", number, 0, (1 << 31) - 1)
-    for field_name in ("value", "root_value"):
-        values = getattr(ply, field_name)
-        if len(values) not in (0, players) or not all(-1 <= v <= 1 for v in values):
-            expected = f"{players} values from -1 to 1, or none"
-            raise refuse(f"{name}.{field_name}", values, expected)
-    if ply.prior_kl is not None and not 0 <= ply.prior_kl < 1e6:
-        raise refuse(f"{name}.prior_kl", ply.prior_kl, "a number >= 0, or null")
-    for field_name, least in (("policy", 1), ("visits", 0)):
-        counts = getattr(ply, field_name)
-        if counts and not (
-            min(counts) >= 0
-            and max(counts) < MOVE_LIMIT
-            and min(counts.values()) >= least
-            and max(counts.values()) < 1 << 31
-        ):
-            raise VerificationError(
-                "bad_policy",
-                f"found {counts!r:.80}; expected packed moves with positive counts",
-                ply=ply.ply,
-                where=f"field {name}.{field_name}",
-            )
-    total = sum(ply.policy.values())
-    if total != POLICY_TOTAL:
-        expected = f"numbers that sum to {POLICY_TOTAL}"
-        raise VerificationError(
-            "bad_policy",
-            f"found a sum of {total}; expected {expected}",
-            ply=ply.ply,
-            where=f"field {name}.policy",
-        )
+        text_field(f"meta.tags[{i}]", tag)
 
 
 def _first_beyond(numbers: Sequence[int], limit: int) -> int | None:
@@ -465,12 +303,14 @@ def _first_beyond(numbers: Sequence[int], limit: int) -> int | None:
     return next(i for i, number in enumerate(numbers) if not 0 <= number < limit)
 
 
-def _whole(name: str, value: int, low: int, high: int) -> None:
+def whole(name: str, value: int, low: int, high: int) -> None:
+    """Raise `VerificationError` unless a field is a whole number within its bounds."""
     if not low <= value <= high:
         raise refuse(name, value, f"a whole number from {low} to {high}")
 
 
-def _text(name: str, text: str) -> None:
+def text_field(name: str, text: str) -> None:
+    """Raise `VerificationError` unless a field is a short printable text."""
     if not 0 < len(text) <= MOST_TEXT or not text.isprintable():
         raise refuse(name, text, f"1 to {MOST_TEXT} printable characters")
 

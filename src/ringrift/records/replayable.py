@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from ringrift.core.errors import DataError, RingriftError, UsageError
+from ringrift.records.analysis import Analysis
 from ringrift.records.jsonl import read_jsonl
 from ringrift.records.parity.compare import compare
 from ringrift.records.parity.games import RecordedGame, recorded
 from ringrift.records.parity.scenario import read_scenario
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.replayer import Replayer
 from ringrift.records.traces import SUFFIXES, read_traces
 from ringrift.records.verify import verify

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ringrift.core.errors import DataError
 from ringrift.records import replay as kernel
@@ -23,7 +24,8 @@ class Replayer:
     """Replays `moves` (packed, each below 2**40) from the start position or the text `start`.
 
     `ply` is how many have been played. `hashes` (int64, signed) fills as `replay.replay` says.
-    `keys` are moves that must be legal too: `{ply: moves}`, as search distributions name them.
+    `keys` are moves that must be legal too, as search distributions name them: plies, ascending, and
+    moves, `int64[k]` each.
     """
 
     def __init__(
@@ -32,15 +34,14 @@ class Replayer:
         start: str | None,
         moves: Sequence[int],
         *,
-        keys: Mapping[int, Iterable[int]] | None = None,
+        keys: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     ) -> None:
         self.spec = spec
         self.moves = np.array(moves, np.int64)
         self.ply = 0
         self.hashes = np.zeros(-(-len(self.moves) // CHECK_EVERY), np.int64)
-        pairs = [(ply, move) for ply in sorted(keys or {}) for move in (keys or {})[ply]]
-        self._key_plies = np.array([ply for ply, _ in pairs], np.int64)
-        self._keys = np.array([move for _, move in pairs], np.int64)
+        none = np.zeros(0, np.int64)
+        self._key_plies, self._keys = (none, none) if keys is None else keys
         self._position = _start(spec, start)
 
     @property

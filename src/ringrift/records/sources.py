@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ringrift.core.errors import DataError
 from ringrift.records import journal, shards
+from ringrift.records.analysis import Analysis
 from ringrift.records.ingest import Item
 from ringrift.records.jsonl import read_jsonl, scan_jsonl
-from ringrift.records.record import Analysis, GameRecord
+from ringrift.records.record import GameRecord
 from ringrift.records.refused import Refused
 from ringrift.records.selection import Filters, Selection
 from ringrift.records.store import GameStore

@@ -14,8 +14,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ringrift.core.files import lock, sync_folder
+from ringrift.records.analysis import Analysis
 from ringrift.records.journal import Journal
-from ringrift.records.record import Analysis, GameRecord
+from ringrift.records.record import GameRecord
 from ringrift.records.shards import MOST_BYTES, MOST_GAMES, ShardFile, write_shards
 from ringrift.records.shards.layout import MOST_AGE_S
 

@@ -16,6 +16,7 @@ from ringrift.core.errors import DataError, RefusedError, UsageError
 from ringrift.core.files import lock, open_sqlite, transaction
 from ringrift.core.ids import resolve_prefix
 from ringrift.records.admission import Admission
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_from_bytes, seal_pair
 from ringrift.records.columns import ROW, TRAINABLE_PURPOSES, split_of
 from ringrift.records.copies import Copies
@@ -26,7 +27,7 @@ from ringrift.records.ingest import Ingest, IngestReport, Item, ShardRow, quaran
 from ringrift.records.inputs import Mark, read_mark
 from ringrift.records.quarantine import WITHDRAWN, Quarantine
 from ringrift.records.recheck import Failure, Recheck, VerifyReport, check_share
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.schema import (
     CANONICAL,
     KINDS,

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ringrift.core.errors import BusyError, RefusedError
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_from_bytes, analysis_to_bytes
 from ringrift.records.game_bytes import from_bytes, to_bytes
-from ringrift.records.record import Analysis, GameRecord
+from ringrift.records.record import GameRecord
 
 _TABLES = """
 CREATE TABLE sources (number INTEGER PRIMARY KEY, name TEXT UNIQUE);

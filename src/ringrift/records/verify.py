@@ -6,18 +6,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from ringrift.core.errors import UsageError
+from ringrift.records.analysis import Analysis, check_analysis
 from ringrift.records.record import (
     ABORT,
     CHECK_EVERY,
     RESIGNATION,
     TIMEOUT,
     AgentRef,
-    Analysis,
     GameMeta,
     GameRecord,
     GameResult,
     VerificationError,
-    check_analysis,
     check_record,
     default_max_plies,
     refuse,
@@ -161,10 +160,10 @@ def _verify(record: GameRecord, analysis: Analysis | None, *, texts: bool) -> li
 
 def _replayed(record: GameRecord, analysis: Analysis | None, *, texts: bool) -> list[str]:
     check_record(record)
-    keys: dict[int, list[int]] = {}
+    keys = None
     if analysis is not None:
         check_analysis(analysis, record)
-        keys = {p.ply: [*p.policy, *(p.visits or ())] for p in analysis.plies}
+        keys = analysis.table.keys
     if not record.moves:
         raise VerificationError("zero_moves", "the game has no move")
     if record.result.end == "aborted":

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringrift.core.errors import DataError
-from ringrift.records.record import POLICY_TOTAL, Analysis, PlyAnalysis
+from ringrift.records.analysis import Analysis
+from ringrift.records.ply_analysis import POLICY_TOTAL
+from ringrift.records.ply_kernels import UNKNOWN
+from ringrift.records.ply_table import PlyTable, kind_column, positive, to_units_all
 from ringrift.selfplay.control import SearchControl
 from ringrift.selfplay.rounding import round_shares
 
@@ -26,7 +29,7 @@ SOFT_WEIGHT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one search said: `moves`: int64[t], `shares`: float64[t] of its policy."""
+    """What one search said of the legal moves: `moves`, `visits`: int64[t], `shares`: float64[t]."""
 
     ply: int
     kind: str
@@ -36,7 +39,7 @@ class _Found:
     moves: NDArray[np.int64]
     shares: NDArray[np.float64]
     prior_kl: float | None
-    visits: dict[int, int] | None
+    visits: NDArray[np.int64] | None
     nodes: int
     depth: int
 
@@ -56,6 +59,7 @@ class Findings:
         if d.policy is None or d.value is None:
             return
         moves, shares = zip(*d.policy, strict=True)
+        visits = None if d.visits is None else np.array([n for _, n in d.visits], np.int64)
         self._found.setdefault(agent, []).append(
             _Found(
                 ply,
@@ -66,7 +70,7 @@ class Findings:
                 np.array(moves, np.int64),
                 np.array(shares, np.float64),
                 d.prior_kl,
-                d.visited,
+                visits,
                 d.nodes,
                 d.depth,
             )
@@ -86,43 +90,61 @@ class Findings:
                 game=record.id,
                 agent=refs[agent].agent_hash,
                 budget=budget,
-                plies=_rounded([f for f in self._found[agent] if f.ply < len(record.moves)]),
+                plies=_table([f for f in self._found[agent] if f.ply < len(record.moves)]),
             )
             for agent in sorted(self._found)
         )
 
 
-def _rounded(found: Sequence[_Found]) -> tuple[PlyAnalysis, ...]:
+def _table(found: Sequence[_Found]) -> PlyTable | tuple[()]:
+    """Lay out what was found in columns, distributions rounded."""
     if not found:
         return ()
-    moves = np.concatenate([f.moves for f in found])
     shares = np.concatenate([f.shares for f in found])
-    offsets = np.zeros(len(found) + 1, np.int64)
-    np.cumsum([len(f.moves) for f in found], out=offsets[1:])
+    moves, offsets = _joined([f.moves for f in found])
     whole = np.zeros(len(moves), np.int64)
     bad = round_shares(moves, shares, offsets, POLICY_TOTAL, whole)
     if bad >= 0:
         raise DataError(f"the policy of ply {found[bad].ply} is no distribution")
-    keys, counts, bounds = moves.tolist(), whole.tolist(), offsets.tolist()
-    return tuple(
-        PlyAnalysis(
-            ply=f.ply,
-            kind=f.kind,
-            sims=f.sims,
-            value=f.value,
-            root_value=f.root_value,
-            policy={
-                move: count
-                for move, count in zip(keys[first:last], counts[first:last], strict=True)
-                if count
-            },
-            visits=f.visits,
-            prior_kl=f.prior_kl,
-            nodes=f.nodes,
-            depth=f.depth,
-        )
-        for f, first, last in zip(found, bounds, bounds[1:], strict=False)
+    nothing = np.zeros(0, np.int64)
+    visited, visit_offsets = _joined([nothing if f.visits is None else f.moves for f in found])
+    visits, _ = _joined([nothing if f.visits is None else f.visits for f in found])
+    moves, whole, offsets = positive(moves, whole, offsets)
+    visited, visits, visit_offsets = positive(visited, visits, visit_offsets)
+    everywhere = np.ones(len(found), np.bool_)
+    return PlyTable(
+        ply=np.array([f.ply for f in found], np.int64),
+        kinds=kind_column([f.kind for f in found]),
+        sims=np.array([f.sims for f in found], np.int64),
+        values=to_units_all([f.value for f in found]),
+        value_known=everywhere,
+        roots=to_units_all([f.root_value for f in found]),
+        root_known=everywhere,
+        prior_kl=np.where(
+            [f.prior_kl is None for f in found],
+            UNKNOWN,
+            to_units_all([f.prior_kl or 0.0 for f in found]),
+        ),
+        nodes=np.array([f.nodes for f in found], np.int64),
+        depth=np.array([f.depth for f in found], np.int64),
+        ms=np.full(len(found), UNKNOWN, np.int64),
+        moves=moves,
+        counts=whole,
+        offsets=offsets,
+        with_visits=np.array([f.visits is not None for f in found], np.bool_),
+        visited=visited,
+        visits=visits,
+        visit_offsets=visit_offsets,
     )
+
+
+def _joined(
+    arrays: Sequence[NDArray[np.int64]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Join arrays; return the offsets of each too."""
+    offsets = np.zeros(len(arrays) + 1, np.int64)
+    np.cumsum([len(array) for array in arrays], out=offsets[1:])
+    return np.concatenate(arrays), offsets
 
 
 def _budget(

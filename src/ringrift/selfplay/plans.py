@@ -12,7 +12,8 @@ from ringrift.rules.spec import BoardSpec
 from ringrift.selfplay.control import SearchControl, check_tau
 
 if TYPE_CHECKING:
-    from ringrift.records.record import Analysis, GameRecord
+    from ringrift.records.analysis import Analysis
+    from ringrift.records.record import GameRecord
 
 Played: TypeAlias = "tuple[GameRecord, tuple[Analysis, ...]]"
 """A game with the search statistics of each agent that searched, in the order of `PlayJob.agents`."""

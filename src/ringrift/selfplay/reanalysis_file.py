@@ -8,9 +8,10 @@ from pathlib import Path
 from types import TracebackType
 
 from ringrift.core.errors import UsageError
+from ringrift.records.analysis import Analysis
 from ringrift.records.journal import Journal
 from ringrift.records.jsonl import write_jsonl
-from ringrift.records.record import Analysis, GameRecord
+from ringrift.records.record import GameRecord
 from ringrift.records.sources import read_games
 
 Group = tuple[GameRecord, list[Analysis]]

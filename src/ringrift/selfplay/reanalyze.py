@@ -22,7 +22,9 @@ from ringrift.agents import streams
 from ringrift.agents.protocol import Batch, Budget, Decision, Rngs
 from ringrift.core.errors import RingriftError, UsageError
 from ringrift.core.processes import begin_worker, threads_of_children
-from ringrift.records.record import Analysis, GameRecord, PlyAnalysis, quantize
+from ringrift.records.analysis import Analysis
+from ringrift.records.ply_analysis import PlyAnalysis, quantize
+from ringrift.records.record import GameRecord
 from ringrift.records.replayer import Replayer
 from ringrift.rules import layout as lay
 from ringrift.rules import moves as mv

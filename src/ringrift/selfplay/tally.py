@@ -67,8 +67,8 @@ class Tally:
                 total + value for total, value in zip(self.values, result.values, strict=True)
             ]
         for analysis in analyses:
-            self.searched += len(analysis.plies)
-            self.full += sum(ply.kind == "full" for ply in analysis.plies)
+            self.searched += len(analysis.table)
+            self.full += analysis.table.full
         self._add_agents(record)
 
     def _add_agents(self, record: GameRecord) -> None:

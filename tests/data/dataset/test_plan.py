@@ -149,14 +149,14 @@ def test_a_play_hash_that_is_not_the_game_s_is_refused_when_its_moves_are_read(t
 
 def test_a_target_that_is_no_legal_move_fails_the_export(tmp_path, monkeypatch):
     found = plan([store_of(tmp_path / "g.db", trainable(2))])
-    real = views.search_arrays
+    real = views.stored_analysis
 
-    def altered(data, players):
-        arrays = real(data, players)
-        arrays.moves[7] = mv.NO_REGION
-        return arrays
+    def altered(data):
+        identity, analysis = real(data)
+        analysis.table.moves[7] = mv.NO_REGION
+        return identity, analysis
 
-    monkeypatch.setattr(views, "search_arrays", altered)
+    monkeypatch.setattr(views, "stored_analysis", altered)
     with pytest.raises(NegativeResult, match="mass on an illegal move"):
         make(found, tmp_path / "out")
     assert not (tmp_path / "out").exists()

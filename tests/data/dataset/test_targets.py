@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 
 from ringrift.data.dataset import Dataset, ExportOptions, blocks, plan_export, write_dataset
-from ringrift.records import AgentRef, Analysis, GameStore, VerificationError
-from ringrift.records.analysis_bytes import analysis_to_bytes
-from ringrift.records.record import KINDS
-from ringrift.records.search_arrays import search_arrays
+from ringrift.records import AgentRef, Analysis, GameStore
 
 from .made_games import SQUARE8, game, played, ply_of, store_of, trainable
 
@@ -153,36 +150,6 @@ def test_decided_plies_count_less(tmp_path):
     arrays = dataset_of(tmp_path, pairs, surprise_weight=0.0).arrays
     expected = np.where(arrays["ply"] >= 30, np.float32(0.1), 1.0)
     assert np.allclose(arrays["weight"], expected / expected.mean(), atol=1e-6)
-
-
-def test_search_arrays_say_what_the_analysis_says():
-    _, analysis = game(3, searched=0.7)
-    visits = {p.ply: dict.fromkeys(p.policy, 3) for p in analysis.plies[::2]}
-    plies = [dataclasses.replace(p, visits=visits.get(p.ply)) for p in analysis.plies]
-    plies[2] = dataclasses.replace(plies[2], prior_kl=None, root_value=(), kind="cheap")
-    analysis = dataclasses.replace(analysis, plies=tuple(plies))
-    arrays = search_arrays(analysis_to_bytes(analysis), 2)
-    assert arrays.plies.tolist() == [p.ply for p in plies]
-    assert [KINDS[kind] for kind in arrays.kinds] == [p.kind for p in plies]
-    for i, p in enumerate(plies):
-        first, stop = arrays.offsets[i : i + 2]
-        moves = arrays.moves[first:stop].tolist()
-        assert dict(zip(moves, arrays.counts[first:stop].tolist(), strict=True)) == p.policy
-        first, stop = arrays.visit_offsets[i : i + 2]
-        moves = arrays.visited[first:stop].tolist()
-        counts = dict(zip(moves, arrays.visits[first:stop].tolist(), strict=True))
-        assert counts == (p.visits or {})
-        assert arrays.has_value[i] == bool(p.root_value)
-        assert np.isnan(arrays.prior_kl[i]) == (p.prior_kl is None)
-
-
-def test_altered_bytes_of_an_analysis_are_refused():
-    data = analysis_to_bytes(game(3)[1])
-    for at in range(80, len(data), len(data) // 40):
-        changed = bytearray(data)
-        changed[at] ^= 4
-        with pytest.raises(VerificationError):
-            search_arrays(bytes(changed), 2)
 
 
 def test_the_newest_is_by_time_and_not_by_order_of_ids(thrice):

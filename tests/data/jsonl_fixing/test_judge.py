@@ -5,8 +5,9 @@ import json
 import pytest
 
 from ringrift.data.jsonl_fixing.judge import FIELDS, Judge
+from ringrift.records.analysis import Analysis
 from ringrift.records.game_json import analysis_to_json, to_json
-from ringrift.records.record import Analysis, PlyAnalysis, quantize
+from ringrift.records.ply_analysis import PlyAnalysis, quantize
 from ringrift.rules import Position
 
 FORMS = tuple(FIELDS)

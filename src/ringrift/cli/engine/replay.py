@@ -86,7 +86,7 @@ def replay(
 
 
 def _search(found: Replayable, position: Any, at: int) -> dict[str, Any] | None:
-    from ringrift.records.record import POLICY_TOTAL
+    from ringrift.records.ply_analysis import POLICY_TOTAL
 
     plies = found.analysis.plies if found.analysis else ()
     searched = next((p for p in plies if p.ply == at), None)

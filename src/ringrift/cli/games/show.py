@@ -112,7 +112,7 @@ def _move_list(texts: list[str], at: int) -> str:
 
 
 def _searched(analysis: Analysis | None, position: Any, at: int) -> dict[str, Any] | None:
-    from ringrift.records.record import POLICY_TOTAL
+    from ringrift.records.ply_analysis import POLICY_TOTAL
 
     found = next((p for p in analysis.plies if p.ply == at), None) if analysis else None
     if found is None:

@@ -18,10 +18,10 @@ from ringrift.data.dataset.options import ExportOptions
 from ringrift.data.dataset.plan import Plan, PlannedGame, leaked
 from ringrift.data.dataset.targets import FROM_SEARCH, Targets, targets_of
 from ringrift.data.dataset.views import Views
+from ringrift.records.analysis import Analysis
 from ringrift.records.columns import split_of
 from ringrift.records.record import GameRecord
 from ringrift.records.replayer import Replayer
-from ringrift.records.search_arrays import SearchArrays
 from ringrift.records.verify import play_hash
 from ringrift.rules import BoardSpec, Position
 from ringrift.rules import layout as lay
@@ -57,14 +57,14 @@ def _page(
     plan: Plan, views: Views, split: str, games: Sequence[PlannedGame]
 ) -> Iterator[tuple[str, bytes]]:
     ids = [identity for game in games for identity in game.analyses]
-    searches = views.searches(ids, plan.spec.players)
+    searches = views.searches(ids)
     records = views.records([game.id for game in games], split)
     for game, record in zip(games, records, strict=True):
         yield game.id, make_block(plan, game, record, [searches[i] for i in game.analyses])
 
 
 def make_block(
-    plan: Plan, game: PlannedGame, record: GameRecord, searches: Sequence[SearchArrays]
+    plan: Plan, game: PlannedGame, record: GameRecord, searches: Sequence[Analysis]
 ) -> bytes:
     """Replay a game and return its block; `searches` are newest first."""
     if record.spec != plan.spec:

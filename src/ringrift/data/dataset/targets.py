@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringrift.core.errors import DataError
-from ringrift.records.record import KINDS, GameRecord
-from ringrift.records.search_arrays import SearchArrays
+from ringrift.records.analysis import Analysis
+from ringrift.records.ply_analysis import KINDS, VALUE_UNITS
+from ringrift.records.ply_kernels import UNKNOWN
+from ringrift.records.ply_table import PlyTable
+from ringrift.records.record import GameRecord
 from ringrift.selfplay.findings import SOFT_FROM, SOFT_WEIGHT
 
 UNCHOSEN = ("random", "book")
@@ -42,7 +45,7 @@ class Targets:
 
 
 def chosen_rows(
-    searches: Sequence[SearchArrays], plies: int, choice: str
+    searches: Sequence[Analysis], plies: int, choice: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return, for each ply, which search counts and its row there, -1 for none: `int64[P]` twice.
 
@@ -53,18 +56,19 @@ def chosen_rows(
     row = np.full(plies, -1, np.int64)
     most = np.full(plies, -1, np.int64)
     for index, found in enumerate(searches):
-        better = found.sims > most[found.plies]
+        table = found.table
+        better = table.sims > most[table.ply]
         if choice == "newest":
-            better = which[found.plies] < 0
+            better = which[table.ply] < 0
         elif choice == "own":
-            better &= found.kinds != _REANALYSIS
-        at = found.plies[better]
-        which[at], row[at], most[at] = index, np.flatnonzero(better), found.sims[better]
+            better &= table.kinds != _REANALYSIS
+        at = table.ply[better]
+        which[at], row[at], most[at] = index, np.flatnonzero(better), table.sims[better]
     return which, row
 
 
 def targets_of(
-    record: GameRecord, searches: Sequence[SearchArrays], *, choice: str, policy: str
+    record: GameRecord, searches: Sequence[Analysis], *, choice: str, policy: str
 ) -> Targets:
     """Return the targets of a game; `policy` is one of `POLICY_TARGETS`."""
     plies = len(record.moves)
@@ -83,15 +87,17 @@ def targets_of(
         q_mask=np.zeros(plies, np.bool_),
         recorded=np.zeros(plies, np.bool_),
     )
-    for index, arrays in enumerate(searches):
+    for index, search in enumerate(searches):
         at = np.flatnonzero(which == index)
-        rows = row[at]
-        found.sims[at] = arrays.sims[rows]
-        found.recorded[at] = np.diff(arrays.offsets)[rows] > 0
-        found.prior_kl[at] = arrays.prior_kl[rows]
-        found.q[at, : record.spec.players] = arrays.root_values[rows]
-        found.q_mask[at] = arrays.has_value[rows]
-        found.policy_weight[at[arrays.kinds[rows] == _CHEAP]] = 0.0
+        table, rows = search.table, row[at]
+        found.sims[at] = table.sims[rows]
+        found.recorded[at] = np.diff(table.offsets)[rows] > 0
+        kl = table.prior_kl[rows]
+        found.prior_kl[at] = np.where(kl == UNKNOWN, np.nan, kl / VALUE_UNITS)
+        known = table.root_known[rows]
+        found.q[at[known], : record.spec.players] = table.roots[rows[known]] / VALUE_UNITS
+        found.q_mask[at] = known
+        found.policy_weight[at[table.kinds[rows] == _CHEAP]] = 0.0
     unchosen = [ply for ply, mark in record.marks.items() if mark in UNCHOSEN]
     found.policy_weight[unchosen] = 0.0
     return found
@@ -99,7 +105,7 @@ def targets_of(
 
 def _policies(
     record: GameRecord,
-    searches: Sequence[SearchArrays],
+    searches: Sequence[Analysis],
     which: NDArray[np.int64],
     row: NDArray[np.int64],
     choice: str,
@@ -121,7 +127,7 @@ def _policies(
     source = np.zeros(plies, np.uint8)
     begin = plies
     for index, found in enumerate(() if policy == "played" else searches):
-        moves, counts, offsets = _entries(found, policy)
+        moves, counts, offsets = _entries(found.table, policy)
         at = np.flatnonzero(which == index)
         size = np.diff(offsets)[row[at]]
         at, size = at[size > 0], size[size > 0]
@@ -139,17 +145,17 @@ def _policies(
 
 
 def _entries(
-    found: SearchArrays, policy: str
+    table: PlyTable, policy: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return moves, positive counts and offsets of a search's distributions, or of its visits."""
     if policy != "mcts_visits":
-        return found.moves, found.counts, found.offsets
-    used = found.visits > 0
+        return table.moves, table.counts, table.offsets
+    used = table.visits > 0
     places = np.concatenate(([0], np.cumsum(used)))
-    return found.visited[used], found.visits[used], places[found.visit_offsets]
+    return table.visited[used], table.visits[used], places[table.visit_offsets]
 
 
-def _decided_weights(record: GameRecord, searches: Sequence[SearchArrays]) -> NDArray[np.float32]:
+def _decided_weights(record: GameRecord, searches: Sequence[Analysis]) -> NDArray[np.float32]:
     """Give 1 to each ply, less from where the game counted as decided (selfplay.md 5)."""
     weights = np.ones(len(record.moves), np.float32)
     for found in searches:

@@ -16,10 +16,11 @@ from typing import Any
 
 from ringrift.core.errors import DataError, UsageError
 from ringrift.core.files import open_sqlite
+from ringrift.records.analysis import Analysis
+from ringrift.records.analysis_bytes import stored_analysis
 from ringrift.records.game_bytes import from_bytes
 from ringrift.records.record import GameRecord
 from ringrift.records.schema import VIEWS, prepare, readable
-from ringrift.records.search_arrays import SearchArrays, search_arrays
 
 _PAGE = 5_000
 _BYTES_PAGE = 200
@@ -146,22 +147,22 @@ class Views:
                     )
                 yield from_bytes(found[identity])
 
-    def searches(self, ids: Sequence[str], players: int) -> dict[str, SearchArrays]:
+    def searches(self, ids: Sequence[str]) -> dict[str, Analysis]:
         """Return analyses by id."""
-        found: dict[str, SearchArrays] = {}
+        found: dict[str, tuple[str, Analysis]] = {}
         for first in range(0, len(ids), _VARIABLES):
             page = ids[first : first + _VARIABLES]
             sql = f"SELECT id, record FROM analyses WHERE id IN ({_marks(page)})"  # noqa: S608
             for identity, data in self._all(sql, *page):
-                found[identity] = search_arrays(data, players)
+                found[identity] = stored_analysis(data)
         for identity in ids:
             if identity not in found:
                 raise DataError(f"analysis {identity} is not there", where=str(self.path))
-            if found[identity].id != identity:
+            if found[identity][0] != identity:
                 raise DataError(
-                    f"analysis {identity} has the id {found[identity].id}", where=str(self.path)
+                    f"analysis {identity} has the id {found[identity][0]}", where=str(self.path)
                 )
-        return found
+        return {identity: analysis for identity, (_, analysis) in found.items()}
 
     def held_out(self, plays: Sequence[str]) -> set[str]:
         """Return those of some plays that the store keeps out of training."""

@@ -22,10 +22,11 @@ from ringrift.agents.spec import parse_spec
 from ringrift.core.errors import UsageError
 from ringrift.data.reading import reading
 from ringrift.data.walk import choices
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_from_bytes, open_pair
 from ringrift.records.game_bytes import from_bytes
 from ringrift.records.quarantine import WITHDRAWN
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.rules.moves import SWAP
 
 LAST_GAMES = 5_000

@@ -9,12 +9,13 @@ from pathlib import Path
 from ringrift.core.errors import DataError, UsageError
 from ringrift.data.statistics.filters import Filters
 from ringrift.data.stores import OTHER_DB, REPLAY_DB, STORE, database_kind
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_from_bytes
 from ringrift.records.foreign import ImportOptions, ImportReport, form_of_file, scan
 from ringrift.records.foreign.game import Entry
 from ringrift.records.game_bytes import from_bytes
 from ringrift.records.ingest import Item
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.refused import Refused
 from ringrift.records.sources import scan_games
 

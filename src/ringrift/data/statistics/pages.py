@@ -11,7 +11,8 @@ import numpy as np
 
 from ringrift.data.statistics.layout import ROW, WORD
 from ringrift.data.statistics.summary import Summary
-from ringrift.records.record import Analysis, GameMeta, GameRecord
+from ringrift.records.analysis import Analysis
+from ringrift.records.record import GameMeta, GameRecord
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

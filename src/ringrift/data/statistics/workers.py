@@ -13,8 +13,9 @@ from types import TracebackType
 from ringrift.core.errors import BusyError
 from ringrift.core.processes import begin_worker, threads_of_children
 from ringrift.data.statistics.summary import Summary, summarise
+from ringrift.records.analysis import Analysis
 from ringrift.records.game_bytes import from_bytes
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.verify import verify
 from ringrift.rules.cpu import core_count
 

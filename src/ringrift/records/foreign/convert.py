@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ringrift.core.errors import DataError
+from ringrift.records.analysis import Analysis
 from ringrift.records.foreign import names
 from ringrift.records.foreign.game import ForeignGame, PlyClaims
 from ringrift.records.foreign.provenance import agent_of, meta_of
@@ -19,11 +20,10 @@ from ringrift.records.foreign.states import (
     hash_agrees,
     start_position,
 )
+from ringrift.records.ply_analysis import PlyAnalysis
 from ringrift.records.record import (
     SEED_LIMIT,
-    Analysis,
     GameRecord,
-    PlyAnalysis,
     VerificationError,
     default_max_plies,
     refuse,

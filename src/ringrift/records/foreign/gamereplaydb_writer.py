@@ -12,11 +12,12 @@ from typing import Any
 
 from ringrift.core.errors import UsageError
 from ringrift.core.files import PARTIAL_SUFFIX, sync_folder
+from ringrift.records.analysis import Analysis
 from ringrift.records.foreign.fields import compressed
 from ringrift.records.foreign.line_writers import SOURCES, moves_json, outcome, start_of
 from ringrift.records.foreign.states import state_json
 from ringrift.records.foreign.times import iso
-from ringrift.records.record import Analysis, GameRecord
+from ringrift.records.record import GameRecord
 from ringrift.rules import Position
 
 SCHEMA_VERSION = 7

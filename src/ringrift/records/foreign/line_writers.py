@@ -11,11 +11,12 @@ from typing import IO, Any, cast
 
 from ringrift.core.errors import UsageError
 from ringrift.core.files import write_atomic
+from ringrift.records.analysis import Analysis
 from ringrift.records.foreign.moves import move_json
 from ringrift.records.foreign.searches import search_json
 from ringrift.records.foreign.states import state_json
 from ringrift.records.foreign.times import iso
-from ringrift.records.record import Analysis, GameRecord
+from ringrift.records.record import GameRecord
 from ringrift.rules import Position
 from ringrift.rules import moves as mv
 

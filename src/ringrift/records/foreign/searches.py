@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringrift.records.foreign.fields import Object, list_of, pick, shares_of, whole_of
-from ringrift.records.record import PlyAnalysis, VerificationError, quantize, refuse
+from ringrift.records.ply_analysis import PlyAnalysis, quantize
+from ringrift.records.record import VerificationError, refuse
 from ringrift.rules import Position
 
 _POLICY = ("mctsPolicy", "mcts_policy", "moveProbs", "move_probs")

@@ -8,8 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 from ringrift.core.errors import UsageError
+from ringrift.records.analysis import Analysis
 from ringrift.records.foreign.importing import ImportOptions, ImportReport, form_of_file, scan
-from ringrift.records.record import Analysis, GameRecord, VerificationError
+from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.sources import kind_of, read_games
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from ringrift.core.errors import DataError
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import ANALYSIS_FORMAT, analysis_from_bytes
 from ringrift.records.envelope import sealed_head
 from ringrift.records.game_bytes import GAME_FORMAT, check_identity, from_bytes
-from ringrift.records.record import Analysis, GameRecord, VerificationError, refuse
+from ringrift.records.record import GameRecord, VerificationError, refuse
 from ringrift.records.refused import MOST_KEPT_BYTES, Refused
 from ringrift.records.shards.layout import (
     FOOTER,

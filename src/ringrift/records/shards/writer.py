@@ -14,10 +14,11 @@ import zstandard
 
 from ringrift.core.errors import RefusedError, UsageError
 from ringrift.core.files import write_atomic
+from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import ANALYSIS_FORMAT, analysis_to_bytes
 from ringrift.records.envelope import encode, unseal
 from ringrift.records.game_bytes import from_bytes, to_bytes
-from ringrift.records.record import Analysis, GameRecord
+from ringrift.records.record import GameRecord
 from ringrift.records.shards.layout import (
     FOOTER,
     FRAME_BYTES,
