@@ -5,7 +5,9 @@ import json
 import pytest
 
 from ringrift.loop.learn import KEPT_DATASETS, TrainingOrder, drop_old_samples, job_of
-from ringrift.records.record import AgentRef, Analysis, GameMeta, PlyAnalysis, quantize
+from ringrift.records.analysis import Analysis
+from ringrift.records.ply_analysis import PlyAnalysis, quantize
+from ringrift.records.record import AgentRef, GameMeta
 from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec
 

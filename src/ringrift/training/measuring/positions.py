@@ -13,14 +13,13 @@ from ringrift.data.dataset import ExportOptions, Plan, PlannedGame
 from ringrift.data.dataset.block import BlockHeader, read_block
 from ringrift.data.dataset.blocks import make_block
 from ringrift.data.dataset.parts import part_arrays
-from ringrift.records.analysis_bytes import analysis_to_bytes
-from ringrift.records.search_arrays import search_arrays
 from ringrift.records.verify import verified_play
 from ringrift.training.samples.table import SampleTable, table_of
 
 if TYPE_CHECKING:
     from ringrift.data.dataset import Dataset
-    from ringrift.records.record import Analysis, GameRecord
+    from ringrift.records.analysis import Analysis
+    from ringrift.records.record import GameRecord
     from ringrift.rules import BoardSpec
 
 Q_MIX = 0.3
@@ -97,9 +96,7 @@ def positions_of_games(
 
 
 def _block(record: GameRecord, analysis: Analysis | None, spec: BoardSpec) -> bytes:
-    searches = (
-        [] if analysis is None else [search_arrays(analysis_to_bytes(analysis), spec.players)]
-    )
+    searches = [] if analysis is None else [analysis]
     game = PlannedGame(
         id=record.id,
         store=0,

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ringrift.records.record import Analysis, GameRecord
+    from ringrift.records.analysis import Analysis
+    from ringrift.records.record import GameRecord
     from ringrift.training.samples.cnn import CnnBatch
 
 SAMPLES = 32
