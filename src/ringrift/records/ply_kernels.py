@@ -211,10 +211,11 @@ def put_plies(
         at = put_array(data, at, 8)
         at = put_int(data, at, plies[i])
         name = names[kinds[i]]
-        data[at] = 0xA0 | name[0]
-        for j in range(name[0]):
+        letters = int(name[0])
+        data[at] = 0xA0 | letters
+        for j in range(letters):
             data[at + 1 + j] = name[1 + j]
-        at += 1 + name[0]
+        at += 1 + letters
         at = put_int(data, at, sims[i])
         at = put_values(data, at, value_known[i], value_bits[i])
         at = put_values(data, at, root_known[i], root_bits[i])

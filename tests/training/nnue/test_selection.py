@@ -24,14 +24,6 @@ def table():
     return replace(made, rank=rank, win=rank[:, :, 0])
 
 
-def test_move_numbers_are_a_range_with_its_ends(table):
-    low, high = sorted(table.ply.tolist())[10:31:20]
-    settings = TrainSettings(min_move_number=low, max_move_number=high)
-    kept = select_samples(table, settings, policy=True).ply
-    assert sorted(kept) == sorted(p for p in table.ply if low <= p <= high)
-    assert {low, high} <= set(kept.tolist())
-
-
 def test_winners_alone_teach_the_policy(table):
     kept = select_samples(table, TrainSettings(distill_from_winners=True), policy=True)
     won = table.rank[:, 0, 0] == 1

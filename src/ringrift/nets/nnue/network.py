@@ -38,6 +38,8 @@ LARGEST_WEIGHT = 127 / 64
 """Weights of training are clamped to this, so that those of the layers fit int8."""
 
 LARGEST_INT16 = 32_767
+LARGEST_BIAS = 1 << 30
+"""Of the layers, as an integer: with it no sum of a layer leaves int32."""
 
 Weights = dict[str, NDArray[Any]]
 
@@ -108,14 +110,19 @@ def random_weights(shape: Shape, *, seed: int) -> Weights:
 def quantise(weights: Mapping[str, NDArray[Any]], shape: Shape) -> Weights:
     """Return the integers of finite float weights, rounded to the nearest even.
 
-    Raises `UsageError` for a weight beyond 127/64 by more than a rounding: training clamps them.
+    Raises `UsageError` for a weight beyond 127/64 by more than a rounding, which training clamps,
+    and for a bias that its integer cannot hold.
     """
     found: Weights = {}
     for name in shape.sizes:
         values = weights[name].astype(np.float64)
         layer, _, part = name.partition(".")
-        if part != "bias" and (worst := float(np.abs(values).max(initial=0.0))) > 2.0:
-            raise UsageError(f"tensor {name} holds {worst:.3g}; expected at most 127/64 in size")
+        most, told = 2.0, "127/64"
+        if part == "bias":
+            most = LARGEST_INT16 / INPUT_SCALE if layer == "inputs" else LARGEST_BIAS / BIAS_SCALE
+            told = f"{most:,.0f}"
+        if (worst := float(np.abs(values).max(initial=0.0))) > most:
+            raise UsageError(f"tensor {name} holds {worst:.3g}; expected at most {told} in size")
         if layer == "inputs":
             found[name] = np.rint(values * INPUT_SCALE).astype(np.int32)
         elif part == "bias":
@@ -123,8 +130,6 @@ def quantise(weights: Mapping[str, NDArray[Any]], shape: Shape) -> Weights:
         else:
             scaled = np.rint(values * WEIGHT_SCALE)
             found[name] = np.clip(scaled, -127, 127).astype(np.int8)
-    if (bias := int(np.abs(found["inputs.bias"]).max())) > LARGEST_INT16:
-        raise UsageError(f"tensor inputs.bias holds {bias / INPUT_SCALE:.4g}; expected below 258")
     largest = largest_sum(found["inputs.weight"], found["inputs.bias"], shape)
     wide = largest > LARGEST_INT16
     found["inputs.weight"] = found["inputs.weight"].astype(np.int16)

@@ -8,15 +8,13 @@ import torch
 
 from ringrift.nets.network import rank_values, seat_values
 from ringrift.training.convnet.loss import AUXILIARY, legal_moves, losses_of, scene_of
+from ringrift.training.sums import WeightedSums, place_of_best
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ringrift.nets.network import Net
     from ringrift.training.samples.cnn import CnnBatch, CnnFeed
 
 BATCH = 256
-TOP = (1, 3, 5)
 
 
 @torch.no_grad()
@@ -32,7 +30,7 @@ def measure(net: Net, feed: CnnFeed) -> dict[str, float | None]:
         return {}
     device, training = next(net.parameters()).device, net.training
     net.eval()
-    sums = _Sums()
+    sums = WeightedSums()
     try:
         for on_cpu in feed.in_order(BATCH):
             _add(sums, net, type(on_cpu)(*(tensor.to(device) for tensor in on_cpu)))
@@ -46,7 +44,7 @@ def measure(net: Net, feed: CnnFeed) -> dict[str, float | None]:
     return {"loss": sum(parts) if parts else None, **means}
 
 
-def _add(sums: _Sums, net: Net, batch: CnnBatch) -> None:
+def _add(sums: WeightedSums, net: Net, batch: CnnBatch) -> None:
     outputs = net(scene_of(batch.planes), batch.numbers, auxiliary=True)
     found = losses_of(outputs, batch)
     policy, value = batch.policy_weight, batch.value_weight
@@ -58,43 +56,8 @@ def _add(sums: _Sums, net: Net, batch: CnnBatch) -> None:
     sums.add("margins_loss", found.margins, value)
     if found.rank is not None:
         sums.add("rank_loss", found.rank, value)
-    place = _place_of_best(found.logs, batch)
-    for top in TOP:
-        sums.add(f"policy_top{top}", (place < top).float(), (policy > 0).float())
+    sums.add_places(place_of_best(found.logs, batch.target, legal_moves(batch)), policy > 0)
     outcome = batch.rank[:, 0] @ rank_values(batch.rank.shape[2]).to(batch.rank)
     predicted = seat_values(outputs, net.architecture.value_utility)[:, 0]
     decided = (value > 0) & (outcome != 0)
     sums.add("sign_accuracy", (predicted.sign() == outcome.sign()).float(), decided.float())
-
-
-def _place_of_best(logs: Tensor, batch: CnnBatch) -> Tensor:
-    """Return the place that the net gives the target's best move, `int64[B]`, 0 for its first.
-
-    Of moves that the net holds equal, the first of the legal set goes first.
-    """
-    best = batch.target.argmax(1, keepdim=True)
-    own = logs.gather(1, best)
-    number = torch.arange(logs.shape[1], device=logs.device)
-    before = (logs > own) | ((logs == own) & (number < best))
-    return (before & legal_moves(batch)).sum(1)
-
-
-class _Sums:
-    """Weighted sums by name, in double precision."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def add(self, name: str, values: Tensor, weights: Tensor) -> None:
-        weights = weights.double()
-        total, weight = (values.double() * weights).sum(), weights.sum()
-        if name in self._found:
-            before = self._found[name]
-            total, weight = before[0] + total, before[1] + weight
-        self._found[name] = total, weight
-
-    def means(self) -> dict[str, float | None]:
-        return {
-            name: float(total / weight) if weight > 0 else None
-            for name, (total, weight) in self._found.items()
-        }

@@ -64,8 +64,6 @@ class TrainSettings:
     max_moves_per_position: int | None = None
     winner_weight_boost: float = 1.0
     distill_from_winners: bool = False
-    min_move_number: int | None = None
-    max_move_number: int | None = None
     device: str = "cpu"
     mixed_precision: bool = False
     amp_dtype: HalfType = "bfloat16"

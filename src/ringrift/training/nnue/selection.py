@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def select_samples(table: SampleTable, settings: TrainSettings, *, policy: bool) -> SampleTable:
-    """Return the samples that count for a loss, within the range of move numbers.
+    """Return the samples that count for a loss.
 
     With `policy` their targets keep the best `max_moves_per_position`, and who won weighs
     `winner_weight_boost`, or alone with `distill_from_winners`; without, the value alone counts.
@@ -23,10 +23,6 @@ def select_samples(table: SampleTable, settings: TrainSettings, *, policy: bool)
     else:
         table = replace(table, policy_weight=np.zeros_like(table.policy_weight))
     kept = (table.policy_weight > 0) | (table.value_weight > 0)
-    if settings.min_move_number is not None:
-        kept &= table.ply >= settings.min_move_number
-    if settings.max_move_number is not None:
-        kept &= table.ply <= settings.max_move_number
     table = table.take(np.flatnonzero(kept))
     if policy and settings.max_moves_per_position is not None:
         table = keep_best_moves(table, settings.max_moves_per_position)
