@@ -302,7 +302,7 @@ def test_thirds_and_move_types_share_out_all_positions(stores):
     assert table["thirds"]["opening"]["mean_legal"] > table["thirds"]["end"]["mean_legal"]
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_the_order_at_the_root_changes_the_nodes_and_the_best_needs_least(stores):
     from ringrift.agents.benchmarks.nodes import RootSearches
 

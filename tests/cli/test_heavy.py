@@ -117,6 +117,7 @@ PRODUCING = {
     "data/pool.py": ["data pool"],
     "loop.py": ["loop run --profile quick --yes"],
     "models/promote.py": ["models promote --auto-promote", "models promote --daemon"],
+    "train/generating.py": ["train curriculum --generations 1"],
     "train/training.py": [
         "train nn --demo",
         "train nn --demo --find-lr",
@@ -124,6 +125,7 @@ PRODUCING = {
         "train nnue-policy --db games.db",
         "train optimized --db games.db",
         "train curriculum --db games.db --auto-progress",
+        "train pipeline",
         "tune hp --db games.db",
     ],
     "selfplay/execute.py": [

@@ -92,7 +92,7 @@ def test_what_does_not_fit_is_exit_2(ringrift, root, words, said):
     assert not list((root / "data" / "selfplay").iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_kills_lose_nothing_and_double_nothing(play, spawn, root, tmp_path):
     line = ("run", *QUICK, "--num-games", "30", "--games-per-worker", "4", "--output-dir", "one")
     for number, expected in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):

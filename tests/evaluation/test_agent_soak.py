@@ -265,7 +265,7 @@ def test_chunks_cover_every_configuration_and_agent() -> None:
     assert Chunk.drawn(7) == Chunk.drawn(7)
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_a_few_chunks_play_and_go_on_where_they_ended(tmp_path: Path) -> None:
     for index in range(4):
         chunk = Chunk.drawn(index)

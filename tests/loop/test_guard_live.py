@@ -163,6 +163,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.acceptance
 def test_a_full_disk_pauses_the_loop_before_anything_is_torn(small_disk):
     root = small_disk / "root"
     root.mkdir()
