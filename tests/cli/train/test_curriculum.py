@@ -19,6 +19,7 @@ from json_schema import problems
 sys.path.pop(0)
 
 CONFIG = "square8_2p"
+TINY = ["--games-per-gen", "20", "--model-size", "tiny"]
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def line(root, *words):
     command = "from ringrift.cli.main import main; main()"
     return [
         sys.executable, "-c", command, "train", "curriculum", "--root", str(root), "--json",
-        "--games-per-gen", "20", "--model-size", "tiny", *words,
+        *words,
     ]  # fmt: skip
 
 
@@ -97,9 +98,10 @@ def own_root(tmp_path, monkeypatch, **settings):
 @pytest.mark.timed
 @pytest.mark.timeout(1800)
 def test_two_generations_of_20_games_take_less_than_5_minutes(tmp_path, monkeypatch):
-    root = own_root(tmp_path, monkeypatch)
+    measuring = {"EVALUATION__SIMULATIONS": 16, "EVALUATION__FLOOR_GAMES": 20}
+    root = own_root(tmp_path, monkeypatch, SELFPLAY__MCTS_SIMULATIONS=16, **measuring)
     began_s = time.monotonic()
-    found = whole(root, "--generations", "2", "--eval-games", "20")
+    found = whole(root, *TINY, "--generations", "2", "--eval-games", "20")
     assert time.monotonic() - began_s < 300
     assert not problems(schema_of("train curriculum"), found)
     first, second = found["generations"]
@@ -114,7 +116,10 @@ QUICK = {
     "EVALUATION__FLOOR_GAMES": 4,
     "SELFPLAY__MCTS_SIMULATIONS": 8,
 }
-SHORT = ["--generations", "2", "--eval-games", "4"]
+SHORT = [
+    "--generations", "2", "--games-per-gen", "6", "--eval-games", "4", "--model-size", "micro",
+    "--batch-size", "256",
+]  # fmt: skip
 
 
 @pytest.mark.acceptance
@@ -135,12 +140,14 @@ def test_a_run_killed_in_every_step_gives_what_an_unbroken_one_gives(tmp_path, m
     ):
         log = folder / f"generation-{generation:03d}" / f"{step}.log"
         process = subprocess.Popen(line(root, *SHORT), stdout=subprocess.DEVNULL)
-        while not log.exists():
-            assert process.poll() is None
-            time.sleep(0.05)
-        time.sleep(3.0 if step in ("train", "test") else 0.5)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        try:
+            while not log.exists():
+                assert process.poll() is None
+                time.sleep(0.05)
+            time.sleep(4.0 if step in ("train", "test") else 0.5)
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
         assert not log.with_name("result.json").exists() or step == "test"
     found = whole(root, *SHORT)
     names = ("generation", "games", "samples", "model_id", "outcome", "champion", "test_games")
@@ -154,7 +161,8 @@ def test_a_run_killed_in_every_step_gives_what_an_unbroken_one_gives(tmp_path, m
 def test_a_planted_bad_candidate_is_not_promoted(tmp_path, monkeypatch):
     quick = {**QUICK, "EVALUATION__SIMULATIONS": 16, "EVALUATION__FLOOR_GAMES": 20}
     root = own_root(tmp_path, monkeypatch, **quick)
-    first = whole(root, "--generations", "1", "--eval-games", "4")["generations"][0]
+    short = [*TINY, "--generations", "1", "--eval-games"]
+    first = whole(root, *short, "4")["generations"][0]
     command = [sys.executable, "-c", "from ringrift.cli.main import main; main()"]
 
     def run(*words):
@@ -172,8 +180,7 @@ def test_a_planted_bad_candidate_is_not_promoted(tmp_path, monkeypatch):
     place = root / "runs" / "planted" / "generation-000"
     place.mkdir(parents=True)
     (place / "train.json").write_text(json.dumps({"model_id": bad, "epochs": 1}))
-    words = ["--generations", "1", "--eval-games", "40", "--output-dir", str(place.parent)]
-    (result,) = whole(root, *words)["generations"]
+    (result,) = whole(root, *short, "40", "--output-dir", str(place.parent))["generations"]
     assert result["model_id"] == bad
     assert result["champion"] == first["model_id"]
     assert not result["promoted"]

@@ -13,10 +13,12 @@ from safetensors.numpy import load_file
 from ringrift.cli.reference.schemas import schema_of
 from ringrift.core.paths import Paths
 from ringrift.models.aliases import read_aliases
+from ringrift.models.synchronisation.serving import serve_models
+from ringrift.nets.nnue.file import init_nnue
 from ringrift.records import GameStore, write_jsonl
 from ringrift.training.pipeline.run import SKIPPABLE, STAGES
 
-from ...data.dataset.made_games import game, trainable
+from ...data.dataset.made_games import SQUARE8, game, trainable
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from json_schema import problems
@@ -113,6 +115,35 @@ def test_nodes_that_cannot_be_reached_end_it_with_3(pipeline, monkeypatch):
     code, found, _ = pipeline(*SMALL)
     assert (code, found["error"]["hint"]) == (3, "--skip-collect")
     assert "127.0.0.1:1" in found["error"]["where"]
+
+
+def test_models_are_exchanged_with_peers_and_a_silent_one_ends_it_with_3(
+    pipeline, paths, monkeypatch, tmp_path
+):
+    lines_of(paths, count=2)
+    words = ["--skip-collect", "--skip-backfill", "--skip-train", "--skip-elo"]
+    there = tmp_path / "there"
+    model = init_nnue(SQUARE8, folder=there / "objects", seed=1, hidden=32).stem
+    with serve_models(there, port=0) as server:
+        peer = server.url.removeprefix("http://")
+        monkeypatch.setenv("RINGRIFT_P2P_DAEMON__KNOWN_PEERS", json.dumps([peer]))
+        code, found, err = pipeline(*words)
+        assert code == 0, err
+        code, again, _ = pipeline(*words)
+        assert (code, again["nothing_to_do"]) == (0, True)
+    assert result_of(found, "sync") == {"received": 1, "sent": 0}
+    assert list(paths.model_objects.glob(f"??/{model}.safetensors"))
+    init_nnue(SQUARE8, folder=paths.model_objects, seed=2, hidden=32)
+    code, found, _ = pipeline(*words)
+    assert (code, found["error"]["hint"]) == (3, "--skip-sync")
+
+
+@pytest.mark.parametrize(
+    "words", [["--model-size", "tiny"], ["--no-use-nnue", "--hidden-dim", "64"]]
+)
+def test_an_option_of_the_other_kind_of_net_is_refused(pipeline, words):
+    code, found, _ = pipeline(*words)
+    assert (code, found["error"]["where"]) == (2, words[-2])
 
 
 def test_a_file_whose_games_fail_stops_it_and_names_the_file(pipeline, paths):

@@ -71,8 +71,7 @@ def test_a_value_that_cannot_be_is_refused_by_name(name, value):
         assert "only" in error.value.message
 
 
-def test_games_get_the_weight_of_their_newest_generation(tmp_path):
-    store = store_of(tmp_path / "one")
+def test_games_get_the_weight_of_their_newest_generation(tmp_path, store):
     ids = games_in(store, "square8_2p")
     assert ids
     path = write_game_weights(tmp_path / "w", "square8_2p", {store: 0.8}, {})
@@ -159,6 +158,22 @@ def trainer_of(root, store, generations=1, stop=lambda: False, **more):
     return trainer
 
 
+def trained(trainer):
+    """Write what all steps before the strength of the candidate would have kept."""
+    found = {
+        "players": {"champion": CHAMPION, "player": CHAMPION, "parent": CHAMPION},
+        "selfplay": {"games": 6, "plies": 500, "ends": {}},
+        "pool": {"games": 6},
+        "export": {"dataset": "e" * 64, "path": "set", "samples": 300},
+        "train": {"model_id": CANDIDATE, "epochs": 2},
+    }
+    place = trainer.folder / "generation-000"
+    place.mkdir(parents=True, exist_ok=True)
+    for name, tree in found.items():
+        (place / f"{name}.json").write_text(json.dumps(tree))
+    return trainer
+
+
 def calls(root):
     path = root / "calls.txt"
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
@@ -207,7 +222,7 @@ def test_a_failed_step_is_done_again_and_those_before_it_are_not(root, store):
 def test_a_decision_that_was_made_before_a_kill_is_taken_over(root, store):
     made = {"kind": "promoted", "role": "candidate", "reason": "H1"}
     (root / "answers.json").write_text(json.dumps(answers(models_show=[0, shown([made])])))
-    (result,) = trainer_of(root, store).run()
+    (result,) = trained(trainer_of(root, store)).run()
     assert (result.outcome, result.test_games) == ("promoted", 40)
     assert "models promote" not in [" ".join(words[:2]) for words in calls(root)]
 
@@ -218,12 +233,12 @@ def test_without_hold_out_games_nothing_is_promoted(root, store):
     assert found.value.message.startswith(HOLDOUT_UNKNOWN)
     error = {"error": {"code": 6, "message": found.value.message, "where": None, "hint": None}}
     (root / "answers.json").write_text(json.dumps(answers(models_promote=[6, error])))
-    (result,) = trainer_of(root, store).run()
+    (result,) = trained(trainer_of(root, store)).run()
     assert (result.outcome, result.promoted) == ("undecided", False)
     error["error"]["message"] = "a damaged file"
     (root / "answers.json").write_text(json.dumps(answers(models_promote=[6, error])))
     with pytest.raises(CommandFailed, match="a damaged file") as failed:
-        trainer_of(root, store, seed=7, output_dir=root / "other").run()
+        trained(trainer_of(root, store, output_dir=root / "other")).run()
     assert failed.value.exit_code == 6
 
 
@@ -236,7 +251,7 @@ def test_a_candidate_below_the_pool_is_not_tested(root, store):
             answers(models_lineage=[0, {"champions": champions}], models_promote=[0, against])
         )
     )
-    (result,) = trainer_of(root, store, use_model_pool=True).run()
+    (result,) = trained(trainer_of(root, store, use_model_pool=True)).run()
     assert (result.outcome, result.pool_score) == ("below_pool", pytest.approx(0.4))
     others = [words[words.index("--against") + 1] for words in calls(root) if "--against" in words]
     assert others == ["a" * 64, "b" * 64]
@@ -244,7 +259,7 @@ def test_a_candidate_below_the_pool_is_not_tested(root, store):
 
 
 def test_a_folder_of_other_generations_is_refused_and_more_of_the_same_are_not(root, store):
-    trainer_of(root, store).run()
+    trained(trainer_of(root, store)).run()
     with pytest.raises(UsageError, match="another batch_size: 32; asked for 64"):
         trainer_of(root, store, batch_size=64).run()
     assert [one.generation for one in trainer_of(root, store, generations=2).run()] == [0, 1]
@@ -254,21 +269,21 @@ def test_a_folder_of_other_generations_is_refused_and_more_of_the_same_are_not(r
 
 
 def test_a_generation_needs_those_before_it(root, store):
-    trainer = trainer_of(root, store, generations=2)
+    trainer = trained(trainer_of(root, store, generations=2))
     with pytest.raises(UsageError, match="generation 0 is not complete"):
         trainer.run_generation(1)
     with pytest.raises(UsageError, match="expected 0 to 1"):
         trainer.run_generation(2)
     assert trainer.run_generation(0).generation == 0
-    assert trainer.run_generation(1).generation == 1
+    assert not (trainer.folder / "generation-001").exists()
 
 
 def test_a_damaged_file_is_named(root, store):
-    trainer_of(root, store).run()
-    path = root / "runs/square8_2p/curriculum-generations/generation-000/result.json"
+    trainer = trained(trainer_of(root, store))
+    path = trainer.folder / "generation-000/train.json"
     path.write_text("{")
     with pytest.raises(DataError) as found:
-        trainer_of(root, store).run()
+        trainer.run()
     assert found.value.where == str(path)
 
 

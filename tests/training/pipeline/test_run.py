@@ -94,6 +94,21 @@ def test_a_stage_with_problems_is_not_finished(tmp_path, folder):
     assert states(run_pipeline([stage], folder)) == ["done"]
 
 
+def test_a_stage_that_changes_its_own_inputs_is_finished_with_the_new_ones(tmp_path, folder):
+    class Grows(Writes):
+        def work(self, identity, results):
+            self.value += 1
+            inputs = {"value": self.value, "before": 0}
+            return Worked(result={}, told="", inputs=inputs)
+
+        def stands(self, result):
+            return True
+
+    stage = Grows(tmp_path, "a", 1)
+    assert states(run_pipeline([stage], folder)) == ["done"]
+    assert states(run_pipeline([stage], folder)) == ["finished before"]
+
+
 def test_what_is_before_an_error_is_kept(tmp_path, folder):
     class Fails(Writes):
         def work(self, identity, results):

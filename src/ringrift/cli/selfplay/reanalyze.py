@@ -179,12 +179,13 @@ class Searchers:
 
     def _of(self, board: BoardSpec) -> tuple[ReanalyzeJob, str]:
         if board not in self._found:
-            self._found[board] = self._find(board)
+            self._found[board] = self.find(board)
             job = self._found[board][0]
             self._invocation.out.note(f"{board.config}: {job.agent} searches")
         return self._found[board]
 
-    def _find(self, board: BoardSpec) -> tuple[ReanalyzeJob, str]:
+    def find(self, board: BoardSpec) -> tuple[ReanalyzeJob, str]:
+        """Return how games of `board` would be searched, and the hash of the agent."""
         from ringrift.agents.factory import identify
         from ringrift.agents.kinds import KINDS
         from ringrift.agents.spec import parse_spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ringrift.cli.train import calibrate, curriculum, preflight, trainers
+from ringrift.cli.train import calibrate, curriculum, pipeline, preflight, trainers
 
 app = typer.Typer(add_completion=False, help="Train networks from datasets.")
 
@@ -14,5 +14,5 @@ def train() -> None:
     """Train networks from datasets."""
 
 
-for part in (trainers, curriculum, calibrate, preflight):
+for part in (trainers, curriculum, pipeline, calibrate, preflight):
     part.register(app)

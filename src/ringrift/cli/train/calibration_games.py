@@ -1,17 +1,15 @@
-"""`--run-elo`: a new model plays the fixed baselines."""
+"""A new model plays the fixed baselines: `--run-elo`, and the stage `elo` of a pipeline."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ringrift.cli.invocation import Invocation
-    from ringrift.cli.train.training import Prepared
     from ringrift.evaluation.matches import MatchGame, MatchPlan, MatchResult
     from ringrift.records.record import GameRecord
-    from ringrift.training.engine.report import TrainReport
 
 GAMES, SIMS = 50, 16
 BASELINES = ("random", "heuristic")
@@ -19,9 +17,9 @@ EVALS = {"cnn": "net", "nnue": "nnue", "nnue-policy": "nnue"}
 
 
 def measure(
-    invocation: Invocation, report: TrainReport, prepared: Prepared
+    invocation: Invocation, *, model_id: str, kind: str, config: str, seed: int, games: int = GAMES
 ) -> list[dict[str, Any]]:
-    """Play 50 games against each baseline; return score and Elo difference with their intervals."""
+    """Play `games` against each baseline; return score and Elo difference with their intervals."""
     from ringrift.core.limits import thread_budget
     from ringrift.evaluation.matches import MatchPlan, run_match
     from ringrift.loop.measure import agent_ref
@@ -29,8 +27,8 @@ def measure(
     from ringrift.records.store import GameStore
     from ringrift.rules import BoardSpec, parse_config
 
-    spec = BoardSpec.create(*parse_config(prepared.request.config))
-    agent = f"gumbel@{report.model_id}:eval={EVALS[report.kind]},sims={SIMS},scale=0"
+    spec = BoardSpec.create(*parse_config(config))
+    agent = f"gumbel@{model_id}:eval={EVALS[kind]},sims={SIMS},scale=0"
     paths = invocation.paths()
     players = Players(workers=thread_budget(), objects=paths.model_objects)
     found = []
@@ -39,20 +37,20 @@ def measure(
         invocation.out.progress() as progress,
     ):
 
-        def play(plan: MatchPlan, games: Sequence[MatchGame]) -> Iterator[GameRecord]:
-            for record in players.match(plan, games, lambda: False):
+        def play(plan: MatchPlan, wanted: Sequence[MatchGame]) -> Iterator[GameRecord]:
+            for record in players.match(plan, wanted, lambda: False):
                 store.ingest([(record, None)], source="train")
                 yield record
 
         try:
             for baseline in BASELINES:
                 plan = MatchPlan.of_games(
-                    GAMES,
+                    games,
                     purpose="calibration",
                     spec=spec,
                     first=agent_ref(agent, spec),
                     second=agent_ref(baseline, spec),
-                    seed=prepared.request.settings.seed,
+                    seed=seed,
                 )
                 title = f"model vs {baseline}"
                 task = progress.task(title, total=plan.games, unit="games")
@@ -83,3 +81,16 @@ def _told(result: MatchResult) -> dict[str, Any]:
         "elo": result.elo,
         "elo_ci95": ends,
     }
+
+
+def words_of(match: Mapping[str, Any]) -> str:
+    """Say in a line how a match ended."""
+
+    def number(value: float | None) -> str:
+        return "beyond measure" if value is None else f"{value:+.0f}"
+
+    ends: Sequence[float | None] = match["elo_ci95"]
+    return (
+        f"{match['title']}: score {match['score']:.3f} in {match['games']} games, "
+        f"{number(match['elo'])} Elo [{number(ends[0])}, {number(ends[1])}]"
+    )

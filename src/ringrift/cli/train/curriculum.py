@@ -1,4 +1,4 @@
-"""`ringrift train curriculum`: stages of the game, weights of configurations (`training.md` 9)."""
+"""`ringrift train curriculum`: generations, stages of the game, weights (`training.md` 9)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ringrift.cli.completion import complete_models
 from ringrift.cli.invocation import current
 from ringrift.cli.option_sets import command_of, option
 from ringrift.cli.output import Column
 from ringrift.cli.train.command_lines import TrainCommand
+from ringrift.cli.train.generating import OF_GENERATIONS, refuse, run_generations
 from ringrift.cli.train.options import NET, RUN, Options
 from ringrift.core.errors import NegativeResult, UsageError
 
@@ -23,16 +25,51 @@ if TYPE_CHECKING:
     from ringrift.cli.invocation import Invocation
     from ringrift.training.curriculum.stages import Stage, StageResult
 
-PARTS, WEIGHTS = "Stages", "Weights"
+GENERATIONS, PARTS, WEIGHTS = "Generations", "Stages", "Weights"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurriculumOptions(Options):
-    """The values of one call: those of a training, stages and weights."""
+    """The values of one call: those of a training, generations, stages and weights."""
 
     kind: Annotated[
         Literal["nn", "nnue-policy"], option("--kind", panel=NET, help="Kind of net.")
     ] = "nn"
+    generations: Annotated[
+        int | None,
+        option("--generations", panel=GENERATIONS, min=1, help="Run so many [default: 10]."),
+    ] = None
+    games_per_gen: Annotated[
+        int | None,
+        option("--games-per-gen", panel=GENERATIONS, min=1, help="Games of each [default: 1000]."),
+    ] = None
+    eval_games: Annotated[
+        int | None,
+        option(
+            "--eval-games",
+            panel=GENERATIONS,
+            min=1,
+            help="Games of the test [default: 30 to 300, as many as it needs].",
+        ),
+    ] = None
+    base_model: Annotated[
+        str | None,
+        option(
+            "--base-model",
+            panel=GENERATIONS,
+            metavar="REF",
+            help="Model that plays the first generation and is trained on [default: champion].",
+            autocompletion=complete_models,
+        ),
+    ] = None
+    use_model_pool: Annotated[
+        bool,
+        option(
+            "--use-model-pool",
+            panel=GENERATIONS,
+            help="Test only candidates that score 0.55 against the last 5 champions.",
+        ),
+    ] = False
     stage: Annotated[
         int | None, option("--stage", panel=PARTS, min=1, max=5, help="Train this stage.")
     ] = None
@@ -75,48 +112,55 @@ class CurriculumOptions(Options):
             "--output-dir",
             panel=RUN,
             metavar="DIR",
-            help="Folder of the stages [default: runs/CONFIGURATION/curriculum-KIND].",
+            help="Folder [default: runs/CONFIGURATION/curriculum-generations, or -KIND of stages].",
         ),
     ] = None
 
 
 NAMES = (
     "board", "players", "config_key", "kind", "data_path", "db", "jsonl", "window", "val_split",
-    "max_games", "max_samples", "model_size", "hidden_dim", "warm_start", "batch_size", "stage",
+    "max_games", "max_samples", "model_size", "hidden_dim", "warm_start", "batch_size",
+    "generations", "games_per_gen", "eval_games", "base_model", "use_model_pool", "stage",
     "auto_progress", "strict", "list_stages", "show_weights", "elo_db", "max_weight", "min_weight",
     "output_dir", "resume", "model_id", "seed", "device", "no_wait", "dry_run",
 )  # fmt: skip
 
 
 def curriculum(given: CurriculumOptions) -> None:
-    """Train part by part of the game, or weigh configurations.
+    """Run generations of a configuration, or train part by part of the game.
 
-    Reads samples as train nn does. Each stage learns the decisions of its plies, from the model of
-    the stage before; one that predicts too few moves of validation games is repeated once. Writes a
-    run folder for each attempt, stages.json and models (models/objects). Killed at any instant, the
-    same line goes on with the attempt it was in. --show-weights reads the Elo of champions.
+    A generation plays games, trains a model on those of the last four (older ones weigh less) and
+    lets a sequential test decide whether it becomes champion. Writes a folder for each, stores
+    (data/games) and models; self-play is the champion's, without one that of the heuristic search.
+
+    A stage (--stage, --auto-progress) learns the decisions of its plies from samples as train nn
+    reads them, from the model of the stage before; one that predicts too few moves of validation
+    games is repeated once. --show-weights reads the Elo of champions. Killed at any instant, the
+    same line goes on.
 
     Exit code 1 without samples, or with --strict at a stage below its minimum, 2 for a folder of
-    another curriculum, 75 while another process works in it, 130 and 143 after a signal.
+    another curriculum, 75 while another process works in it, 130 and 143 after a signal. A step of a
+    generation that fails ends the run with its own exit code; the same line repeats that step.
 
-    Examples: ringrift train curriculum --list-stages |
+    Examples: ringrift train curriculum --generations 2 --games-per-gen 20 --dry-run |
+    ringrift train curriculum --list-stages |
     ringrift train curriculum --board square8 --auto-progress --strict --dry-run |
     ringrift train curriculum --show-weights --max-weight 3 --json
 
     was: curriculum_training.py
     """
     invocation = current()
+    staged = given.stage is not None or given.auto_progress
+    if staged or given.show_weights or given.list_stages:
+        refuse(given, OF_GENERATIONS, "this is an option of generations", "no switch of stages")
     if given.show_weights:
         weigh(invocation, given)
-    elif given.list_stages or (given.dry_run and (given.stage or given.auto_progress)):
+    elif given.list_stages or (given.dry_run and staged):
         tell(invocation, given)
-    elif given.stage is None and not given.auto_progress:
-        raise UsageError(
-            "nothing to do; expected --stage, --auto-progress, --list-stages or --show-weights",
-            hint="ringrift train curriculum --list-stages",
-        )
-    else:
+    elif staged:
         train_stages(invocation, given)
+    else:
+        run_generations(invocation, given)
 
 
 def _chosen(stages: Sequence[Stage], given: CurriculumOptions) -> tuple[Stage, ...]:
@@ -155,7 +199,10 @@ def tell(invocation: Invocation, given: CurriculumOptions) -> None:
 
 
 def _nothing() -> dict[str, Any]:
-    return {"dry_run": False, "config": None, "stages": [], "weights": [], "model_id": None}
+    return {
+        "dry_run": False, "config": None, "stages": [], "weights": [], "generations": [], "plan": [],
+        "model_id": None,
+    }  # fmt: skip
 
 
 def weigh(invocation: Invocation, given: CurriculumOptions) -> None:
@@ -264,6 +311,6 @@ def show(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    shown = {"batch_size": 256}
+    shown = {"batch_size": "32, of stages 256"}
     command = command_of(curriculum, CurriculumOptions, NAMES, defaults={}, shown=shown)
     app.command("curriculum", cls=TrainCommand)(command)

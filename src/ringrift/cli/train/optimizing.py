@@ -20,7 +20,7 @@ from ringrift.cli.train.training import (
 from ringrift.core.errors import BusyError, NegativeResult, RingriftError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ringrift.cli.invocation import Invocation
     from ringrift.cli.train.options import Options
@@ -66,10 +66,17 @@ def perform(given: Options) -> None:
         fields = fields_of(report)
         told_lines += lines(report)
         if one.run_elo:
-            from ringrift.cli.train.calibration_games import measure
+            from ringrift.cli.train.calibration_games import measure, words_of
 
-            fields["elo"] = measure(invocation, report, prepared)
-            told_lines += [_elo_words(match) for match in fields["elo"]]
+            assert report.model_id is not None
+            fields["elo"] = measure(
+                invocation,
+                model_id=report.model_id,
+                kind=report.kind,
+                config=prepared.request.config,
+                seed=prepared.request.settings.seed,
+            )
+            told_lines += [words_of(match) for match in fields["elo"]]
         found.append(fields)
     told_lines += [f"{config}: {why}" for config, why in failed.items()]
     invocation.out.result(
@@ -136,14 +143,3 @@ def list_configs(invocation: Invocation, given: Options) -> None:
 
 def _origin(origin: Mapping[str, Any]) -> str:
     return str(origin["place"] or origin["kind"])
-
-
-def _elo_words(match: Mapping[str, Any]) -> str:
-    def number(value: float | None) -> str:
-        return "beyond measure" if value is None else f"{value:+.0f}"
-
-    ends: Sequence[float | None] = match["elo_ci95"]
-    return (
-        f"{match['title']}: score {match['score']:.3f} in {match['games']} games, "
-        f"{number(match['elo'])} Elo [{number(ends[0])}, {number(ends[1])}]"
-    )
