@@ -21,7 +21,7 @@ from .real_loop import CONFIG, LIMIT_S, check_whole, finish, start
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 GENERATIONS = 1
-GAMES = 80
+GAMES = 240
 MANY = 800  # enough for the minute over which the use of the CPUs is averaged
 ENOUGH = {
     "RINGRIFT_TRAINING__TRIGGER_THRESHOLD_GAMES": str(GAMES),

@@ -15,6 +15,7 @@ from ringrift.models.importing import import_model
 from ringrift.nets.container import ModelError, read_model
 from ringrift.nets.loading import open_model
 from ringrift.nets.model_file import init_model, load_model
+from ringrift.nets.network import Architecture, fresh_net
 from ringrift.nets.nnue.file import init_nnue, weights_of
 from ringrift.rules import BoardSpec
 
@@ -107,6 +108,13 @@ def test_a_state_dict_comes_back_as_it_went(nets, tmp_path, form):
     assert card["architecture"]["size"] == "micro"
     assert card["training"]["made_by"] == "import"  # not null, which says random weights
     load_model(made, HEX8)
+
+
+def test_the_encoder_of_a_state_dict_shows_in_its_inputs(tmp_path):
+    shape = Architecture.of("hex8", 3, "micro", encoder="planes1-basic")
+    torch.save(fresh_net(shape, seed=1).state_dict(), tmp_path / "weights.pt")
+    made = import_model(tmp_path / "weights.pt", HEX8, "cnn", tmp_path / "objects")
+    assert load_model(made, HEX8).net.architecture.encoder == "planes1-basic"
 
 
 def test_a_nnue_comes_back_as_it_went(nnues, tmp_path):

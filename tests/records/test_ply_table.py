@@ -145,6 +145,14 @@ def test_what_no_column_holds_is_named(searched, change, named):
     assert refused.value.where == f"field {named}"
 
 
+@pytest.mark.parametrize("number", [-(1 << 63) - 1, 1 << 63, float("nan")])
+def test_a_budget_beyond_64_bits_is_refused(searched, number):
+    record, ply = searched
+    analysis = Analysis(game=record.id, agent="a", budget={"sims": number}, plies=(ply,))
+    with pytest.raises(VerificationError, match="budget.sims"):
+        check_analysis(analysis, record)
+
+
 def test_other_numbers_of_seats_are_refused(searched):
     record, ply = searched
     three = dataclasses.replace(ply, value=(0.0, 0.0, 0.0), root_value=())

@@ -16,6 +16,7 @@ from ringrift.core.errors import DataError, UsageError
 from ringrift.core.versions import installed
 from ringrift.models.registry import register
 from ringrift.nets.container import ModelError, check_tensors, read_header
+from ringrift.nets.encoders import DEFAULT, ENCODERS
 from ringrift.nets.model_file import save_model
 from ringrift.nets.network import SIZES, Architecture, Net, fresh_net
 from ringrift.nets.nnue.file import INTEGERS, save_nnue
@@ -125,7 +126,8 @@ def _floats(found: Mapping[str, Any], file: Path) -> dict[str, Tensor]:
 
 def _net(tensors: Mapping[str, Tensor], spec: BoardSpec, file: Path) -> Net:
     """Return the convolutional net whose tensors these are."""
-    made = fresh_net(Architecture.of(spec.board, spec.players, _size(tensors)), seed=0)
+    shape = Architecture.of(spec.board, spec.players, _size(tensors), encoder=_encoder(tensors))
+    made = fresh_net(shape, seed=0)
     expected = {name: tuple(tensor.shape) for name, tensor in made.state_dict().items()}
     what = f"a {made.architecture.size} net of {spec.config}"
     _require({name: tuple(t.shape) for name, t in tensors.items()}, expected, what, file)
@@ -141,6 +143,14 @@ def _size(tensors: Mapping[str, Tensor]) -> str:
     stem = tensors.get("stem.weight")
     channels = 0 if stem is None or stem.dim() == 0 else int(stem.shape[0])
     return min(SIZES, key=lambda s: (abs(SIZES[s][1] - channels), abs(SIZES[s][0] - blocks)))
+
+
+def _encoder(tensors: Mapping[str, Tensor]) -> str:
+    """Return the encoder with as many planes as the tensors take, the usual one if none has."""
+    stem = tensors.get("stem.weight")
+    planes = 0 if stem is None or stem.dim() != 4 else int(stem.shape[1])
+    fitting = (name for name, encoder in ENCODERS.items() if len(encoder.planes) == planes)
+    return next(fitting, DEFAULT)
 
 
 def _shape(tensors: Mapping[str, Tensor], spec: BoardSpec, kind: str, file: Path) -> Shape:

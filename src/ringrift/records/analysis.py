@@ -54,4 +54,6 @@ def check_analysis(analysis: Analysis, record: GameRecord) -> None:
             text_field(f"budget.{key}", value)
         elif isinstance(value, float) and not math.isfinite(value):
             raise refuse(f"budget.{key}", value, "a finite number")
+        elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            raise refuse(f"budget.{key}", value, "a whole number of 64 bits")
     analysis.table.check(record.spec.players, len(record.moves))
