@@ -149,7 +149,7 @@ def test_what_no_column_holds_is_named(searched, change, named):
 def test_a_budget_beyond_64_bits_is_refused(searched, number):
     record, ply = searched
     analysis = Analysis(game=record.id, agent="a", budget={"sims": number}, plies=(ply,))
-    with pytest.raises(VerificationError, match="budget.sims"):
+    with pytest.raises(VerificationError, match=r"budget\.sims"):
         check_analysis(analysis, record)
 
 
