@@ -140,7 +140,7 @@ def test_a_net_takes_85_percent_of_the_time(
     ("kind", "most"),
     [
         ("6x64 net 32/8", 0.05),
-        ("NNUE 32/8", 0.45),
+        ("NNUE 32/8", 0.25),
         ("heuristic", 0.15),
         ("heuristic:mode=light", 0.6),
     ],
