@@ -95,7 +95,9 @@ def made_games(folder: Path, games: int) -> Path:
         program = str(Path(sys.executable).with_name("ringrift"))
         command = [program, "--root", str(root), "selfplay", "run"]
         options = [word for option in SELFPLAY.items() for word in option]
-        run = ["--num-games", str(games), "--output-dir", str(root / "run"), "--resume", "--yes"]
+        run = ["--num-games", str(games), "--output-dir", str(root / "run"), "--yes"]
+        if (root / "run").exists():
+            run.append("--resume")
         subprocess.run([*command, *options, *run], check=True, stdout=subprocess.DEVNULL)
         (root / "done").touch()
     return store
