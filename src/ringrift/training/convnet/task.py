@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ringrift.core.errors import NegativeResult
-from ringrift.core.readings import read_memory
 from ringrift.nets.model_file import KIND, save_model
 from ringrift.nets.network import MaskedNorm
 from ringrift.training.convnet.loss import AUXILIARY, SampleLosses, losses_of, scene_of
 from ringrift.training.convnet.measures import measure
 from ringrift.training.engine.task import BatchLoss, Term
-from ringrift.training.samples.cnn import CnnFeed, sample_bytes
-from ringrift.training.samples.samplers import sample_weights
+from ringrift.training.samples.cnn import CnnBatch, CnnFeed, sample_bytes
+from ringrift.training.samples.feed import Fed, is_large
+from ringrift.training.samples.samplers import weighted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,14 +24,10 @@ if TYPE_CHECKING:
     from ringrift.nets.network import Net
     from ringrift.training.engine.settings import TrainSettings
     from ringrift.training.engine.task import Lineage, Moment
-    from ringrift.training.samples.cnn import CnnBatch
     from ringrift.training.samples.table import SampleTable
 
-STREAM_FROM = 0.25
-"""Share of the free memory from which encoded samples are not kept."""
 
-
-class ConvTask:
+class ConvTask(Fed[CnnBatch]):
     """The task of the kind `cnn`; see `training.engine.task.Task`."""
 
     kind = KIND
@@ -62,16 +56,11 @@ class ConvTask:
                 f"zero samples: none of {len(train)} has weight for policy or value",
                 where=f"dataset {train.dataset[:12]}",
             )
-        by_policy, by_value = sample_weights(train, settings.sampling_weights)
-        train = replace(
-            train,
-            policy_weight=train.policy_weight * by_policy,
-            value_weight=train.value_weight * by_value,
-        )
+        train = weighted(train, settings.sampling_weights)
         encoder = net.architecture.encoder
         streamed = settings.streaming
         if streamed is None:
-            streamed = _is_large(sample_bytes(train, encoder) + sample_bytes(val, encoder))
+            streamed = is_large(sample_bytes(train, encoder) + sample_bytes(val, encoder))
         train_feed, val_feed = (
             CnnFeed(
                 table,
@@ -83,22 +72,6 @@ class ConvTask:
             for table, mirrored in ((train, settings.symmetries == "auto"), (val, False))
         )
         return cls(net, settings, train_feed, val_feed)
-
-    @property
-    def batch_samples(self) -> int:
-        """Number of samples of a batch."""
-        return min(self.settings.batch_size, len(self.train_feed))
-
-    @property
-    def batches_per_epoch(self) -> int:
-        """Number of whole batches of an epoch."""
-        return len(self.train_feed) // self.batch_samples
-
-    def batches(self, epoch: int, *, first: int = 0) -> Iterator[CnnBatch]:
-        """Yield the batches of an epoch from batch `first` on."""
-        return self.train_feed.epoch(
-            self.batch_samples, seed=self.settings.seed, epoch=epoch, first=first
-        )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the weights, and without decay the biases and norms."""
@@ -127,7 +100,7 @@ class ConvTask:
             "value": self.settings.value_weight,
             **AUXILIARY,
         }
-        parts = [w * _mean(terms[name]) for name, w in weights.items() if name in terms]
+        parts = [w * terms[name].mean() for name, w in weights.items() if name in terms]
         return BatchLoss(
             objective=torch.stack(parts).sum(),
             terms={n: Term(t.total.detach(), t.weight) for n, t in terms.items()},
@@ -179,16 +152,7 @@ def terms_of(found: SampleLosses, batch: CnnBatch) -> dict[str, Term]:
         "margins": (found.margins, value),
     }
     return {
-        name: Term((losses * weights).sum(), weights.sum())
+        name: Term.of(losses, weights)
         for name, (losses, weights) in weighted.items()
         if losses is not None
     }
-
-
-def _mean(term: Term) -> Tensor:
-    return term.total / term.weight.clamp(min=1e-6)
-
-
-def _is_large(needed_bytes: int) -> bool:
-    memory = read_memory()
-    return memory is not None and needed_bytes > STREAM_FROM * memory.available_bytes

@@ -20,6 +20,15 @@ class Term:
     total: Tensor
     weight: Tensor
 
+    @classmethod
+    def of(cls, losses: Tensor, weights: Tensor) -> Term:
+        """Sum the losses of samples, `[B]`, each times its weight, `[B]`."""
+        return cls((losses * weights).sum(), weights.sum())
+
+    def mean(self) -> Tensor:
+        """Return the mean loss by weight, 0 where nothing has any."""
+        return self.total / self.weight.clamp(min=1e-6)
+
 
 @dataclass(frozen=True, slots=True)
 class BatchLoss:

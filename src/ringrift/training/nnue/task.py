@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ringrift.core.errors import NegativeResult, UsageError
-from ringrift.core.readings import read_memory
 from ringrift.nets.nnue.file import save_nnue
 from ringrift.training.engine.schedule import temperature
 from ringrift.training.engine.task import BatchLoss, Term
 from ringrift.training.nnue.measures import measure
 from ringrift.training.nnue.selection import select_samples
 from ringrift.training.samples.coverage import PolicyChoice, choose_policy_loss
+from ringrift.training.samples.feed import Fed, is_large
 from ringrift.training.samples.nnue import NnueBatch, NnueFeed, sample_bytes
-from ringrift.training.samples.samplers import sample_weights
+from ringrift.training.samples.samplers import weighted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from ringrift.training.nnue.network import NnueNet
     from ringrift.training.samples.table import SampleTable
 
-STREAM_FROM = 0.25
-"""Share of the free memory from which prepared samples are not kept."""
 ROUNDED_FROM = 0.8
 """Share of a training after which the rounding of the integers is simulated."""
 
@@ -57,7 +54,7 @@ class BatchLosses:
     policy: PolicyLosses | None
 
 
-class NnueTask:
+class NnueTask(Fed[NnueBatch]):
     """The task of the kinds `nnue` and `nnue-policy`; see `training.engine.task.Task`.
 
     Rows of the policy are held as they play, divided by the end temperature: at temperature T the
@@ -105,16 +102,11 @@ class NnueTask:
                 f"{'policy' if policy else 'value'}",
                 where=f"dataset {train.dataset[:12]}",
             )
-        by_policy, by_value = sample_weights(train, settings.sampling_weights)
-        train = replace(
-            train,
-            policy_weight=train.policy_weight * by_policy,
-            value_weight=train.value_weight * by_value,
-        )
+        train = weighted(train, settings.sampling_weights)
         streamed = settings.streaming
         if streamed is None:
             needed = sum(sample_bytes(table, policy=policy) for table in (train, val))
-            streamed = _is_large(needed)
+            streamed = is_large(needed)
         mirrored = settings.symmetries == "auto"
         feeds = (
             NnueFeed(train, policy=policy, mirrored=mirrored, streamed=streamed),
@@ -124,22 +116,6 @@ class NnueTask:
             for name, parameter in net.named_parameters():
                 parameter.requires_grad_(name.startswith("policy."))
         return cls(net, settings, feeds, choice)
-
-    @property
-    def batch_samples(self) -> int:
-        """Number of samples of a batch."""
-        return min(self.settings.batch_size, len(self.train_feed))
-
-    @property
-    def batches_per_epoch(self) -> int:
-        """Number of whole batches of an epoch."""
-        return len(self.train_feed) // self.batch_samples
-
-    def batches(self, epoch: int, *, first: int = 0) -> Iterator[NnueBatch]:
-        """Yield the batches of an epoch from batch `first` on."""
-        return self.train_feed.epoch(
-            self.batch_samples, seed=self.settings.seed, epoch=epoch, first=first
-        )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the weights, and the biases without decay; with a frozen value the policy's."""
@@ -232,14 +208,14 @@ class NnueTask:
         )
 
     def _combined(self, found: BatchLosses, batch: NnueBatch) -> BatchLoss:
-        value = _term(found.value, batch.value_weight)
-        terms = {"value": value, "value_entropy": _term(found.value_entropy, batch.value_weight)}
-        objective = self.settings.value_weight * _mean(value)
+        value = Term.of(found.value, batch.value_weight)
+        terms = {"value": value, "value_entropy": Term.of(found.value_entropy, batch.value_weight)}
+        objective = self.settings.value_weight * value.mean()
         if found.policy is not None:
             weight = batch.policy_weight
-            terms["policy"] = _term(found.policy.cross_entropy, weight)
-            terms["policy_entropy"] = _term(found.policy.entropy, weight)
-            learned = _mean(_term(found.policy.learned, weight))
+            terms["policy"] = Term.of(found.policy.cross_entropy, weight)
+            terms["policy_entropy"] = Term.of(found.policy.entropy, weight)
+            learned = Term.of(found.policy.learned, weight).mean()
             objective = objective + self.settings.policy_weight * learned
         return BatchLoss(objective=objective, terms=terms)
 
@@ -255,17 +231,3 @@ class NnueTask:
 def move_logs(logits: Tensor, legal: Tensor) -> Tensor:
     """Return the log probabilities of the legal moves, `[B, M]`; finite for the others."""
     return torch.log_softmax(logits.masked_fill(~legal, torch.finfo(logits.dtype).min), 1)
-
-
-def _mean(term: Term) -> Tensor:
-    """Return the mean loss by weight, 0 where nothing has any."""
-    return term.total / term.weight.clamp(min=1e-6)
-
-
-def _term(loss: Tensor, weight: Tensor) -> Term:
-    return Term((loss * weight).sum(), weight.sum())
-
-
-def _is_large(needed_bytes: int) -> bool:
-    memory = read_memory()
-    return memory is not None and needed_bytes > STREAM_FROM * memory.available_bytes

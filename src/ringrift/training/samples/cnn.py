@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,29 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ringrift.core.errors import RefusedError
 from ringrift.nets.encoder import ENCODER, GLOBALS, cell_places, grid
 from ringrift.nets.encoders import encoder_named
-from ringrift.rules import BoardSpec
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import geometry
 from ringrift.rules.policy import PLACES, policy_layout
 from ringrift.rules.position import board_view
 from ringrift.training.samples import cnn_kernel as kernel
-from ringrift.training.samples.symmetry import draw, symmetries
+from ringrift.training.samples.faults import refused
+from ringrift.training.samples.feed import CHUNK, Feed
+from ringrift.training.samples.symmetry import symmetries
 
 if TYPE_CHECKING:
     from ringrift.training.samples.table import SampleTable
 
-_CHUNK = 1024
-"""Samples that a thread encodes at a time."""
 _IDENTITY_ONLY = 1
-_FAULTS = {
-    kernel.BAD_POSITION: "a packed position that cannot be read",
-    kernel.BAD_LEGAL_SET: "another number of legal moves than today's rules give",
-    kernel.BAD_TARGET: "a policy target that names a move that is not legal",
-    kernel.BAD_SYMMETRIES: "symmetries that its legal moves do not allow",
-}
 
 
 class CnnBatch(NamedTuple):
@@ -198,11 +189,11 @@ def prepare(table: SampleTable, encoder: str, *, workers: int = 1) -> PreparedCn
         special_second=np.empty(special_ptr[-1], np.int32),
         slides=np.zeros(count, np.bool_),
     )
-    bounds = list(pairwise([*range(0, count, _CHUNK), count]))
+    bounds = list(pairwise([*range(0, count, CHUNK), count]))
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for answer in pool.map(lambda bound: _encode(made, encoder, *bound), bounds):
             if answer[0] >= 0:
-                raise _refused(table, *answer)
+                raise refused(table, *answer)
     return made
 
 
@@ -251,21 +242,8 @@ def _pointer(counts: NDArray[Any]) -> NDArray[np.int64]:
     return pointer
 
 
-def _refused(table: SampleTable, at: int, fault: int) -> RefusedError:
-    game = table.games[int(table.game[at])]
-    return RefusedError(
-        _FAULTS[fault],
-        where=f"dataset {table.dataset[:12]}, game {game}, ply {int(table.ply[at])}",
-        hint="export the dataset again",
-    )
-
-
-class CnnFeed:
-    """Makes batches of a table; order and symmetries follow from seed and epoch alone.
-
-    Encoded once, or with `streamed` a few batches at a time: the packed table stays in memory, and
-    the batches are the same.
-    """
+class CnnFeed(Feed[CnnBatch]):
+    """Makes batches for a convolutional net, encoded by `workers` threads."""
 
     def __init__(
         self,
@@ -276,44 +254,10 @@ class CnnFeed:
         workers: int = 1,
         streamed: bool = False,
     ) -> None:
-        self.table = table
-        self._encoder = encoder
-        self._workers = workers
-        self._masks = table.sym_mask if mirrored else np.ones(len(table), np.uint16)
-        self.prepared = None if streamed else prepare(table, encoder, workers=workers)
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    @property
-    def spec(self) -> BoardSpec:
-        """The configuration of the samples."""
-        return self.table.spec
-
-    def epoch(self, size: int, *, seed: int, epoch: int, first: int = 0) -> Iterator[CnnBatch]:
-        """Yield the whole batches of an epoch in random order from batch `first` on."""
-        rng = np.random.Generator(np.random.PCG64([seed, epoch]))
-        order = rng.permutation(len(self))
-        maps = draw(self._masks, rng)
-        whole = len(order) - len(order) % size
-        return self._batches(order[first * size : whole], maps, size)
-
-    def in_order(self, size: int) -> Iterator[CnnBatch]:
-        """Yield all samples once, as they are."""
-        return self._batches(np.arange(len(self)), np.zeros(len(self), np.int64), size)
-
-    def _batches(
-        self, order: NDArray[np.int64], maps: NDArray[np.int64], size: int
-    ) -> Iterator[CnnBatch]:
-        if self.prepared is not None:
-            for at in range(0, len(order), size):
-                chosen = order[at : at + size]
-                yield self.prepared.batch(chosen, maps[chosen])
-            return
-        ahead = size * max(1, self._workers * _CHUNK // size)
-        for begin in range(0, len(order), ahead):
-            some = order[begin : begin + ahead]
-            made = prepare(self.table.take(some), self._encoder, workers=self._workers)
-            for at in range(0, len(some), size):
-                here = np.arange(at, min(at + size, len(some)))
-                yield made.batch(here, maps[some[here]])
+        super().__init__(
+            table,
+            partial(prepare, encoder=encoder, workers=workers),
+            mirrored=mirrored,
+            streamed=streamed,
+            at_once=workers * CHUNK,
+        )

@@ -20,11 +20,16 @@ from ringrift.rules.legal import legal
 from ringrift.rules.moves import LINE, OPTION, RECOVER, REGION, kind_of
 from ringrift.rules.packing import FINE, read_packed
 from ringrift.rules.policy import policy_entries
+from ringrift.training.samples.faults import (
+    BAD_LEGAL_SET,
+    BAD_POSITION,
+    BAD_SYMMETRIES,
+    BAD_TARGET,
+    NO_FAULT,
+)
 from ringrift.training.samples.images import move_image
 
 _STEPS, _HALF = np.float32(STEPS), np.float32(0.5)  # as float32 the loop over planes is vectorised
-
-NO_FAULT, BAD_POSITION, BAD_LEGAL_SET, BAD_TARGET, BAD_SYMMETRIES = range(5)
 
 
 @rule

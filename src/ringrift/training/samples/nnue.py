@@ -6,9 +6,8 @@ positions follow by table. With a policy it keeps its legal moves: nine bytes an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ringrift.core.errors import RefusedError
 from ringrift.nets.nnue.features import CELL_FEATURES, most_active, turn_table
 from ringrift.nets.nnue.rows import MOST_ROWS, ROW_KINDS, policy_rows
 from ringrift.rules import layout as lay
@@ -24,19 +22,14 @@ from ringrift.rules.geometry import geometry
 from ringrift.rules.policy import SCALARS
 from ringrift.rules.position import board_view
 from ringrift.training.samples import nnue_kernel as kernel
-from ringrift.training.samples.symmetry import draw, symmetries
+from ringrift.training.samples.faults import BAD_POSITION, refused
+from ringrift.training.samples.feed import CHUNK, Feed
+from ringrift.training.samples.symmetry import symmetries
 
 if TYPE_CHECKING:
     from ringrift.training.samples.table import SampleTable
 
-_CHUNK = 1024
 _turns = cache(turn_table)
-_FAULTS = {
-    kernel.BAD_POSITION: "a packed position that cannot be read",
-    kernel.BAD_LEGAL_SET: "another number of legal moves than today's rules give",
-    kernel.BAD_TARGET: "a policy target that names a move that is not legal",
-    kernel.BAD_SYMMETRIES: "symmetries that its legal moves do not allow",
-}
 
 
 class NnueBatch(NamedTuple):
@@ -178,10 +171,10 @@ def prepare_samples(table: SampleTable, *, policy: bool) -> NnueSamples:
 
 def sample_bytes(table: SampleTable, *, policy: bool) -> int:
     """Estimate the memory that prepared samples take, from some spread over the table."""
-    if len(table) <= _CHUNK:
+    if len(table) <= CHUNK:
         return prepare_samples(table, policy=policy).size_bytes
-    some = table.take(np.linspace(0, len(table) - 1, _CHUNK).astype(np.int64))
-    return prepare_samples(some, policy=policy).size_bytes * len(table) // _CHUNK
+    some = table.take(np.linspace(0, len(table) - 1, CHUNK).astype(np.int64))
+    return prepare_samples(some, policy=policy).size_bytes * len(table) // CHUNK
 
 
 def _inputs(table: SampleTable) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
@@ -190,14 +183,14 @@ def _inputs(table: SampleTable) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
     states = lay.view(lay.zeros(1, lay.STATE))
     turn = _turns(spec.players)
     work = np.zeros(most, np.int32)
-    out = np.zeros(_CHUNK * most, np.uint16)
+    out = np.zeros(CHUNK * most, np.uint16)
     parts, pointer = [np.zeros(0, np.uint16)], np.zeros(len(table) + 1, np.int64)
-    for first in range(0, len(table), _CHUNK):
-        packed = table.states[first : first + _CHUNK]
+    for first in range(0, len(table), CHUNK):
+        packed = table.states[first : first + CHUNK]
         ends = pointer[first + 1 : first + 1 + len(packed)]
         bad = kernel.list_inputs(packed, states, board_view(spec), turn, work, out, ends)
         if bad >= 0:
-            raise _refused(table, first + bad, kernel.BAD_POSITION)
+            raise refused(table, first + bad, BAD_POSITION)
         parts.append(out[: ends[-1]].copy())
         ends += pointer[first]
     return np.concatenate(parts), pointer
@@ -216,8 +209,8 @@ def _choices(table: SampleTable) -> Choices:
     buffer, work = np.zeros(spec.max_moves, np.int64), np.zeros(MOST_ROWS, np.int32)
     rows, extremes = [np.zeros(0, np.uint16)], [np.zeros((0, len(cells), 2), np.uint16)]
     regions = 0
-    for first in range(0, len(table), _CHUNK):
-        packed = table.states[first : first + _CHUNK]
+    for first in range(0, len(table), CHUNK):
+        packed = table.states[first : first + CHUNK]
         stop = first + len(packed)
         here = slice(int(pointer[first]), int(pointer[stop]))
         moves = here.stop - here.start
@@ -247,7 +240,7 @@ def _choices(table: SampleTable) -> Choices:
             answer,
         )
         if answer[1] >= 0:
-            raise _refused(table, first + int(answer[1]), int(answer[2]))
+            raise refused(table, first + int(answer[1]), int(answer[2]))
         rows.append(found[: ends[-1]].copy())
         extremes.append(corners[: answer[0]].copy())
         form[here][form[here] >= kernel.AXES] += regions
@@ -261,15 +254,6 @@ def _choices(table: SampleTable) -> Choices:
         rows=np.concatenate(rows),
         row_ptr=row_ptr,
         extremes=np.concatenate(extremes),
-    )
-
-
-def _refused(table: SampleTable, at: int, fault: int) -> RefusedError:
-    game = table.games[int(table.game[at])]
-    return RefusedError(
-        _FAULTS[fault],
-        where=f"dataset {table.dataset[:12]}, game {game}, ply {int(table.ply[at])}",
-        hint="export the dataset again",
     )
 
 
@@ -294,48 +278,11 @@ def row_maps(board: str) -> NDArray[np.int32]:
     return table
 
 
-class NnueFeed:
-    """Makes batches of a table; order and symmetries follow from seed and epoch alone.
-
-    Prepared once, or with `streamed` a few batches at a time: the packed table stays in memory, and
-    the batches are the same.
-    """
+class NnueFeed(Feed[NnueBatch]):
+    """Makes batches for a NNUE, with legal moves where it has a policy."""
 
     def __init__(
         self, table: SampleTable, *, policy: bool, mirrored: bool, streamed: bool = False
     ) -> None:
-        self.table = table
-        self._policy = policy
-        self._masks = table.sym_mask if mirrored else np.ones(len(table), np.uint16)
-        self.prepared = None if streamed else prepare_samples(table, policy=policy)
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def epoch(self, size: int, *, seed: int, epoch: int, first: int = 0) -> Iterator[NnueBatch]:
-        """Yield the whole batches of an epoch in random order from batch `first` on."""
-        rng = np.random.Generator(np.random.PCG64([seed, epoch]))
-        order = rng.permutation(len(self))
-        maps = draw(self._masks, rng)
-        whole = len(order) - len(order) % size
-        return self._batches(order[first * size : whole], maps, size)
-
-    def in_order(self, size: int) -> Iterator[NnueBatch]:
-        """Yield all samples once, as they are."""
-        return self._batches(np.arange(len(self)), np.zeros(len(self), np.int64), size)
-
-    def _batches(
-        self, order: NDArray[np.int64], maps: NDArray[np.int64], size: int
-    ) -> Iterator[NnueBatch]:
-        if self.prepared is not None:
-            for at in range(0, len(order), size):
-                chosen = order[at : at + size]
-                yield self.prepared.batch(chosen, maps[chosen])
-            return
-        ahead = size * max(1, _CHUNK // size)
-        for begin in range(0, len(order), ahead):
-            some = order[begin : begin + ahead]
-            made = prepare_samples(self.table.take(some), policy=self._policy)
-            for at in range(0, len(some), size):
-                here = np.arange(at, min(at + size, len(some)))
-                yield made.batch(here, maps[some[here]])
+        make = partial(prepare_samples, policy=policy)
+        super().__init__(table, make, mirrored=mirrored, streamed=streamed)

@@ -13,8 +13,13 @@ from ringrift.rules.legal import legal
 from ringrift.rules.moves import LINE, OPTION, RECOVER, REGION, a_of, kind_of, x_of
 from ringrift.rules.packing import FINE, read_packed
 from ringrift.rules.territory import read_region
+from ringrift.training.samples.faults import (
+    BAD_LEGAL_SET,
+    BAD_POSITION,
+    BAD_SYMMETRIES,
+    BAD_TARGET,
+)
 
-BAD_POSITION, BAD_LEGAL_SET, BAD_TARGET, BAD_SYMMETRIES = 1, 2, 3, 4
 IDENTITY_ONLY = 1
 PLAIN = -1
 AXES = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,16 @@ EMPHASIS = {
     lay.FORCED: 2.0,
 }
 """What a sample weighs by its phase."""
+
+
+def weighted(table: SampleTable, sampling: Sampling) -> SampleTable:
+    """Return the table with its weights times those of `sample_weights`."""
+    policy, value = sample_weights(table, sampling)
+    return replace(
+        table,
+        policy_weight=table.policy_weight * policy,
+        value_weight=table.value_weight * value,
+    )
 
 
 def sample_weights(
