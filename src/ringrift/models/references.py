@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ringrift.core.errors import UsageError
 from ringrift.core.ids import short
-from ringrift.core.settings.configurations import CONFIGURATIONS
+from ringrift.core.settings.configurations import CONFIGURATIONS, SHORT_BOARDS
 from ringrift.models.aliases import read_aliases
 from ringrift.models.decisions import read_chain
 from ringrift.models.names import BEST, CANDIDATE, CHAMPION, OLD_SUFFIXES, best_alias
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[0-9a-f]{6,64}")
 _BACK = re.compile(r"(.+)~(\d{1,4})")
-SHORT_BOARDS = {"sq8": "square8", "sq19": "square19", "hex": "hexagonal"}
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import cached_property
 
+from ringrift.core.settings import configurations
 from ringrift.rules.errors import InvalidOption
 
 RULES_VERSION = "1"
 """Rises whenever play changes."""
 
-BOARDS = ("square8", "hex8", "square19", "hexagonal")
-SHORT_NAMES = {"sq8": "square8", "sq19": "square19", "hex": "hexagonal"}
+BOARDS = configurations.BOARDS
+SHORT_NAMES = configurations.SHORT_BOARDS
 
 _CELLS = {"square8": 64, "hex8": 61, "square19": 361, "hexagonal": 469}
 _RINGS = {"square8": 18, "hex8": 18, "square19": 72, "hexagonal": 96}

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ringrift.core.errors import RingriftError
+from ringrift.core.log import get_logger
 from ringrift.data.dataset import Manifest
+
+log = get_logger(__name__)
 
 INHERITING = ("warm_start", "averaged", "calibrated_from")
 """Roles of parents whose tensors a model goes on with on the same board."""
@@ -48,7 +51,10 @@ def _lineage(model: Path, objects: Path) -> Iterator[Mapping[str, Any]]:
         seen.add(path)
         try:
             card = json.loads(path.read_bytes())
-        except (OSError, ValueError):
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            log.warning("a card is left out of the lineage", file=str(path), why=str(error))
             continue
         yield card
         for parent in card.get("parents", ()):

@@ -87,13 +87,11 @@ def references(invocation: Invocation) -> References:
 
 def board_of(name: str | None) -> str | None:
     """Return a board's full name, None for none; raises `UsageError` for an unknown one."""
-    from ringrift.core.settings.configurations import CONFIGURATIONS
-    from ringrift.models.references import SHORT_BOARDS
+    from ringrift.core.settings.configurations import BOARDS, SHORT_BOARDS
 
-    boards = dict.fromkeys(config.rpartition("_")[0] for config in CONFIGURATIONS)
     found = None if name is None else SHORT_BOARDS.get(name, name)
-    if found is not None and found not in boards:
-        raise UsageError(f"no board {name!r}", where="--board", hint=", ".join(boards))
+    if found is not None and found not in BOARDS:
+        raise UsageError(f"no board {name!r}", where="--board", hint=", ".join(BOARDS))
     return found
 
 

@@ -13,3 +13,6 @@ Configuration = Literal[
 ]  # fmt: skip
 
 CONFIGURATIONS: tuple[Configuration, ...] = get_args(Configuration)
+BOARDS: tuple[str, ...] = get_args(Board)
+SHORT_BOARDS = {"sq8": "square8", "sq19": "square19", "hex": "hexagonal"}
+"""Short names of boards that are understood everywhere, and printed long."""

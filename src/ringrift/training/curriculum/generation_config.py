@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ringrift.core.errors import UsageError
+from ringrift.core.settings.configurations import BOARDS, SHORT_BOARDS
 
 _ELO_SCALE = 400.0
-_BOARDS = {"sq8": "square8", "sq19": "square19", "hex": "hexagonal"}
-_KNOWN_BOARDS = ("square8", "hex8", "square19", "hexagonal")
 _POSITIVE = (
     "generations", "games_per_generation", "training_epochs", "eval_games", "max_moves",
     "batch_size", "adaptive_min_games", "adaptive_max_games", "model_pool_size",
@@ -68,7 +67,7 @@ class CurriculumConfig:
 
     def __post_init__(self) -> None:
         """Check every value; raises `UsageError` naming the field."""
-        object.__setattr__(self, "board_type", _BOARDS.get(self.board_type, self.board_type))
+        object.__setattr__(self, "board_type", SHORT_BOARDS.get(self.board_type, self.board_type))
         for name in (*_POSITIVE, "simulations"):
             found = getattr(self, name)
             if found is not None and found < 1:
@@ -77,7 +76,7 @@ class CurriculumConfig:
             if getattr(self, name) < 0:
                 raise _wrong(name, getattr(self, name), "at least 0")
         checks = (
-            ("board_type", self.board_type in _KNOWN_BOARDS, ", ".join(_KNOWN_BOARDS)),
+            ("board_type", self.board_type in BOARDS, ", ".join(BOARDS)),
             ("num_players", 2 <= self.num_players <= 4, "2 to 4"),
             ("promotion_threshold", 0.51 <= self.promotion_threshold <= 0.99, "0.51 to 0.99"),
             ("promotion_confidence", 0.5 < self.promotion_confidence < 1, "above 0.5, below 1"),
