@@ -10,6 +10,7 @@ from ringrift.rules.engine import hash64
 from ringrift.rules.jitconf import rule
 from ringrift.rules.legal import legal
 from ringrift.rules.packing import FINE, read_packed
+from ringrift.training.samples.targets import place_target
 
 
 @rule
@@ -30,24 +31,11 @@ def decode(
         n = legal(s, b, scratch[0], buffer)
         if n != offsets[i + 1] - offsets[i]:
             return i
+        at = offsets[i]
         for j in range(n):
-            moves[offsets[i] + j] = buffer[j]
-            target[offsets[i] + j] = 0.0
-        at = 0
-        for k in range(pointer[i], pointer[i + 1]):
-            found = False
-            for _ in range(n):  # both are in nearly the same order
-                hit = buffer[at] == keys[k]
-                if hit:
-                    target[offsets[i] + at] = shares[k]
-                    found = True
-                at += 1
-                if at == n:
-                    at = 0
-                if found:
-                    break
-            if not found:
-                return i
+            moves[at + j] = buffer[j]
+        if not place_target(buffer, n, keys, shares, pointer[i], pointer[i + 1], target, at):
+            return i
         out[0, i] = hash64(states, i, boards)
         out[1, i] = third_of(s, b)
     return -1

@@ -28,6 +28,7 @@ from ringrift.training.samples.faults import (
     NO_FAULT,
 )
 from ringrift.training.samples.images import move_image
+from ringrift.training.samples.targets import place_target
 
 _STEPS, _HALF = np.float32(STEPS), np.float32(0.5)  # as float32 the loop over planes is vectorised
 
@@ -58,32 +59,6 @@ def put_bytes(scene, out):
         for x in range(scene.shape[1]):
             for c in range(scene.shape[2]):
                 out[y, x, c] = np.uint8(scene[y, x, c] * _STEPS + _HALF)
-
-
-@rule
-def place_target(buffer, n, keys, shares, start, stop, out, at):
-    """Lay a policy target on the legal moves; false if it names another move.
-
-    Both are in nearly the same order, so each search goes on where the last one ended.
-    """
-    for i in range(n):
-        out[at + i] = 0.0
-    i = 0
-    for k in range(start, stop):
-        found = False
-        for _ in range(n):
-            hit = buffer[i] == keys[k]
-            if hit:
-                out[at + i] = shares[k]
-            i += 1
-            if i == n:
-                i = 0
-            if hit:
-                found = True
-                break
-        if not found:
-            return False
-    return True
 
 
 @rule

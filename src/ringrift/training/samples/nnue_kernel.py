@@ -19,6 +19,7 @@ from ringrift.training.samples.faults import (
     BAD_SYMMETRIES,
     BAD_TARGET,
 )
+from ringrift.training.samples.targets import place_target
 
 IDENTITY_ONLY = 1
 PLAIN = -1
@@ -69,27 +70,6 @@ def add_extremes(s, b, w, m, mask, cell_maps, out):
 
 
 @rule
-def lay_targets(moves, n, policy_moves, policy_probs, start, stop, out):
-    """Lay a policy on the legal set: `out`: float32[n]; false if it names another move.
-
-    Policies are mostly in the order of the legal set, so each search begins behind the last hit.
-    """
-    for j in range(n):
-        out[j] = 0.0
-    at = 0
-    for e in range(start, stop):
-        tried = 0
-        while tried < n and moves[at] != policy_moves[e]:
-            at = at + 1 if at + 1 < n else 0
-            tried += 1
-        if tried == n:
-            return False
-        out[at] = policy_probs[e]
-        at = at + 1 if at + 1 < n else 0
-    return True
-
-
-@rule
 def list_choices(
     packed, states, boards, scratch, move_ptr, policy_ptr, policy_moves, policy_probs, masks,
     cell_maps, buffer, work, targets, counts, forms, rows, ends, extremes, answer,
@@ -122,7 +102,7 @@ def list_choices(
             answer[2] = BAD_LEGAL_SET
             return
         start, stop = policy_ptr[i], policy_ptr[i + 1]
-        if not lay_targets(buffer, n, policy_moves, policy_probs, start, stop, targets[first:]):
+        if not place_target(buffer, n, policy_moves, policy_probs, start, stop, targets, first):
             answer[2] = BAD_TARGET
             return
         answer[2] = BAD_SYMMETRIES
