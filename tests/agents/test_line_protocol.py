@@ -52,6 +52,15 @@ def test_a_state_is_a_position_too():
     assert engine.answer("go").startswith("bestmove M 3,3 ")
 
 
+def test_a_program_says_who_it_is():
+    before = partner().answer("id").split()
+    assert before[:2] == ["id", "ringrift"]
+    assert before[-2:] == ["agent", "none"]
+    after = ready().answer("id").split()
+    assert after[:5] == before[:5]
+    assert after[-1] == make_agent(LIGHT, BoardSpec.create("square8", 2)).spec.agent_hash
+
+
 def test_an_agent_without_an_opinion_says_so():
     assert " value none nodes " in ready().answer("go")
 
@@ -77,6 +86,7 @@ def test_an_agent_without_an_opinion_says_so():
         "go sims 0",
         "go sims -3",
         "go sims 3 nodes 4",
+        "id please",
         "quit now",
     ],
 )

@@ -115,6 +115,13 @@ PRODUCING = {
     ],
     "data/ingest.py": ["data ingest --input-dir ."],
     "data/pool.py": ["data pool"],
+    "eval/auto.py": ["eval auto --once", "eval auto --daemon"],
+    "eval/diverse.py": ["eval diverse"],
+    "eval/tournament.py": ["eval tournament --quick", "eval tournament --continuous"],
+    "eval/gauntlet.py": ["eval gauntlet --run", "eval gauntlet --model 123456"],
+    "eval/match.py": ["eval match --agent random --agent heuristic"],
+    "eval/shadow.py": ["eval shadow --once", "eval shadow --daemon"],
+    "eval/two_stage.py": ["eval two-stage --run", "eval two-stage --aggregate --promote"],
     "loop.py": ["loop run --profile quick --yes"],
     "models/promote.py": ["models promote --auto-promote", "models promote --daemon"],
     "train/generating.py": ["train curriculum --generations 1"],
@@ -143,6 +150,8 @@ COMPUTING = {
     "bench/memory.py": ["bench memory --quick"],
     "bench/policy.py": ["bench policy --db games.db"],
     "bench/train.py": ["bench train --kind nn --repeat 1"],
+    "eval/gate.py": ["eval gate --candidate 123456"],
+    "eval/openings.py": ["eval openings build --config-key square8_2p"],
 }
 CHECKING = {
     path.relative_to(CLI).as_posix()

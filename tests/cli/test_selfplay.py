@@ -61,7 +61,8 @@ def test_a_dry_run_names_agents_seeds_and_needs_and_writes_nothing(ringrift, roo
     assert len(found["first_seeds"]) == 3
     assert found["disk_mb"] > 0
     assert found["memory_mb"] > 0
-    assert found["device"].startswith("cpu")
+    assert found["device"].startswith("cpu (")
+    assert found["plan"]["device"] == "cpu"
     assert sorted(root.rglob("*")) == before
 
 
@@ -69,8 +70,9 @@ def test_a_dry_run_names_agents_seeds_and_needs_and_writes_nothing(ringrift, roo
     ("words", "said"),
     [
         (["gpu", "--device", "cuda"], "no device cuda"),
-        (["hybrid", "--no-numba"], "--parity-mode strict"),
+        (["hybrid", "--no-numba", "--benchmark"], "compiled code alone"),
         (["run", "--device", "tpu"], "unknown device 'tpu'"),
+        (["run", "--device", "cuda:x"], "unknown device 'cuda:x'"),
         (["run", "--engine-mode", "bogus"], "unknown engine mode 'bogus'"),
         (["hybrid", "--engine-mode", "gumbel-mcts"], "--nn-model-id none"),
         (["run", "--agent", "random", "--engine-mode", "mixed"], "exclude each other"),
@@ -117,6 +119,15 @@ def test_kills_lose_nothing_and_double_nothing(play, spawn, root, tmp_path):
     code, found, err = play(*line[:-1], "two")
     assert code == 0, err
     assert ids(root) == resumed
+
+
+@pytest.mark.slow
+def test_without_numba_every_game_is_replayed_in_plain_python(play, root):
+    code, found, err = play("hybrid", *QUICK, "--no-numba", "--num-games", "2", "--max-moves", "30")
+    assert code == 0, err
+    assert found["tags"] == {"plain-rules": 2}
+    assert found["anomalies"] == {}
+    assert len(ids(root)) == 2
 
 
 def _size(folder):

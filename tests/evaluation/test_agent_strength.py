@@ -9,11 +9,9 @@ import sys
 
 import pytest
 
-from ringrift.agents.factory import identify
-from ringrift.core.limits import thread_budget
-from ringrift.evaluation.matches import MatchPlan, run_match
-from ringrift.loop.players import Players
-from ringrift.records.record import AgentRef
+from ringrift.evaluation.participants import participant
+from ringrift.evaluation.plans import MatchPlan
+from ringrift.evaluation.players import MatchPlayers, play_match
 from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec, parse_config
 
@@ -23,20 +21,10 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(7200)]
 def measured(folder, config, games, first, second):
     """Play a match in worker processes and return its result."""
     spec = BoardSpec.create(*parse_config(config))
-
-    def named(text):
-        found = identify(text, spec)
-        return AgentRef(spec=found.text, agent_hash=found.agent_hash, model_id=found.model_id)
-
-    plan = MatchPlan.of_games(
-        games, purpose="full", spec=spec, first=named(first), second=named(second), seed=11
-    )
-    players = Players(workers=thread_budget(), objects=folder)
-    try:
-        with GameStore.open(folder / "match.db", writer=True) as store:
-            return run_match(plan, store, lambda p, g: players.match(p, g, lambda: False))
-    finally:
-        players.close()
+    agents = (participant(first, spec), participant(second, spec))
+    plan = MatchPlan.of_games(games, purpose="full", spec=spec, agents=agents, seed=11)
+    with MatchPlayers() as players, GameStore.open(folder / "match.db", writer=True) as store:
+        return play_match(plan, store, players)
 
 
 @pytest.mark.parametrize(

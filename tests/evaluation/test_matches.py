@@ -1,13 +1,14 @@
 """Matches: plans by content, blocks in plan order, resume from stored games, honest failures."""
 
 import random
-from dataclasses import asdict
 
 import pytest
 
 from ringrift.core.errors import DataError, UsageError
 from ringrift.core.ids import content_id
-from ringrift.evaluation.matches import MatchAborted, MatchPlan, count, run_match, stored_games
+from ringrift.evaluation.matches import MatchAborted, run_match, stored_games
+from ringrift.evaluation.plans import MatchPlan
+from ringrift.evaluation.results import Tally
 from ringrift.evaluation.sprt import SequentialTest
 from ringrift.records.record import AgentRef, GameMeta
 from ringrift.records.store import GameStore
@@ -20,7 +21,7 @@ SQUARE = BoardSpec.create("square8", 2)
 
 
 def plan_of(games=6, spec=SQUARE, **changes):
-    values = {"purpose": "manual", "first": FIRST, "second": SECOND, "seed": 3}
+    values = {"purpose": "manual", "agents": (FIRST, SECOND), "seed": 3}
     return MatchPlan.of_games(games, spec=spec, **{**values, **changes})
 
 
@@ -78,7 +79,7 @@ def test_a_plan_is_named_by_its_content():
     assert plan_of().hash == plan_of().hash
     assert plan_of(seed=4).hash != plan_of().hash
     assert plan_of(8).hash != plan_of().hash
-    assert plan_of(first=SECOND, second=FIRST).hash != plan_of().hash
+    assert plan_of(agents=(SECOND, FIRST)).hash != plan_of().hash
     assert plan_of(test=SequentialTest()).hash != plan_of().hash
     assert plan_of(5).games == 6  # whole blocks
     with pytest.raises(UsageError, match="blocks"):
@@ -143,8 +144,13 @@ def test_the_order_of_arrival_changes_nothing(tmp_path):
 def test_progress_counts_the_prefix_of_complete_blocks_only(store):
     plan = plan_of(6)
     seen = []
-    run_match(plan, store, Player(store, order=lambda games: games[::-1]), on_progress=seen.append)
-    assert [result.games for result in seen] == [0, 0, 0, 0, 0, 0, 6]
+    run_match(
+        plan,
+        store,
+        Player(store, order=lambda games: games[::-1]),
+        on_progress=lambda t: seen.append(t.counted),
+    )
+    assert seen == [0, 0, 0, 0, 0, 0, 6]
 
 
 def test_a_test_stops_at_its_verdict_or_its_cap(store):
@@ -179,23 +185,19 @@ def test_a_game_that_the_plan_does_not_name_is_refused(store):
     moves = Player(store).moves(stranger, game)
     store.ingest([(build_record(SQUARE, game.seed, game.agents, moves, meta=meta), None)])
     with pytest.raises(DataError, match="not the plan's"):
-        stored_games(plan, store)
+        list(stored_games(plan, store))
 
 
 def test_capped_games_share_the_point(store):
-    plan = MatchPlan(**{**_fields(plan_of(4)), "max_plies": 30})
+    plan = plan_of(4, max_plies=30)
     result = run_match(plan, store, Player(store))
     assert result.capped == 4
     assert result.score == 0.5
     assert (result.wins, result.losses) == (0, 0)
 
 
-def _fields(plan):
-    return {name: getattr(plan, name) for name in asdict(plan)}
-
-
 def test_an_empty_match_has_no_score():
-    result = count(plan_of(6), {})
+    result = Tally(plan_of(6)).result()
     assert (result.score, result.interval, result.elo, result.plies) == (None, None, None, None)
     assert result.by_seat == (None, None)
     assert not result.complete
@@ -206,7 +208,7 @@ def test_an_empty_match_has_no_score():
 @pytest.mark.parametrize(("board", "players"), [("square8", 2), ("hex8", 3), ("square8", 4)])
 def test_equal_agents_score_an_equal_share(tmp_path, board, players):
     spec = BoardSpec.create(board, players)
-    plan = plan_of(40 * players, spec=spec, second=FIRST)
+    plan = plan_of(40 * players, spec=spec, agents=(FIRST, FIRST))
     with GameStore.open(tmp_path / "games.db", writer=True) as store:
         result = run_match(plan, store, Player(store))
     assert result.interval.low <= 1 / players <= result.interval.high

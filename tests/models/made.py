@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from ringrift.core.intervals import wilson
-from ringrift.evaluation.matches import MatchResult
+from ringrift.evaluation.results import MatchResult
 from ringrift.evaluation.sprt import Standing
 from ringrift.models.decisions import append, read_chain
 from ringrift.models.judging import HoldOut, Measured, Rules
@@ -30,14 +30,26 @@ def match(score, games=40, verdict=None, *, tested=False):
         title="a match",
         plan="p",
         games=games,
+        blocks=games // 2,
         wins=wins,
         losses=games - wins,
         capped=0,
+        duplicates=0,
+        repeats=0,
+        timeouts=0,
         score=score,
         interval=wilson(score, games),
+        counts=(),
+        nelo=None,
+        los=None,
         by_seat=(score, score),
+        by_third=(score, score, score),
+        by_node={},
         plies=100.0,
+        ms_per_ply=None,
         reasons={},
+        reverse=None,
+        agents=(),
         standing=standing,
         complete=True,
     )

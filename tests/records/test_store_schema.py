@@ -32,6 +32,7 @@ TABLES = {
     "shards": "sha256 TEXT, path TEXT, games INT, bytes INT, origin TEXT, ingested_at REAL",
     "meta": "key TEXT, value TEXT",
     "progress": "input TEXT, source TEXT, items INT, done INT, at REAL",
+    "plans": "hash TEXT, config TEXT, purpose TEXT, made_at REAL, plan TEXT",
     "game_counts": "config TEXT, purpose TEXT, status TEXT, split TEXT, games INT",
     "inputs": """path TEXT, request TEXT, offset INT, second INT, items INT, digest TEXT, size INT,
         mtime_ns INT, at REAL""",
@@ -47,6 +48,7 @@ INDICES = {
     "ingested_at",
     "gate_version",
     "game, sims, made_at",
+    "config, purpose",
 }
 
 

@@ -1,16 +1,24 @@
 """Processes that a test starts and kills: `-m selfplay.kill_victims play|gather FOLDER SEED GAMES`.
 
+With `serve` it starts them itself, by lines of standard input: forks of one process that has loaded
+all code, whose workers are forks too. `start KIND FOLDER SEED GAMES` is answered with a process id,
+`poll PID` with its exit code, or `-` while it runs.
+
 `play` goes on with a run of games and prints "games before, games since" whenever it gets one.
 `gather` brings what is in its lines into a second store, again and again, until the run is over.
 """
 
+import multiprocessing
+import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from ringrift.records import GameStore, analysis_from_json, from_json
 from ringrift.records import store as store_module
-from ringrift.selfplay import recording
+from ringrift.selfplay import recording, workers
+from ringrift.selfplay.generator import play_here
 from ringrift.selfplay.run import play_run
 from ringrift.selfplay.run_folder import RunFolder
 
@@ -64,6 +72,39 @@ def pairs(path):
         yield game, None
 
 
+def serve():
+    made = a_plan(0)
+    list(play_here(made.job("load"), made.games(range(2))))
+    context = multiprocessing.get_context("fork")
+    workers.multiprocessing.get_context = lambda _method: context
+    for line in sys.stdin:
+        order, *words = line.split()
+        if order == "start":
+            print(fork(*words), flush=True)
+        else:
+            pid, status = os.waitpid(int(words[0]), os.WNOHANG)
+            print(os.waitstatus_to_exitcode(status) if pid else "-", flush=True)
+    return 0
+
+
+def fork(kind, folder, *numbers):
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        said = os.open(f"{folder}/{kind}.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        code = KINDS[kind](Path(folder), *map(int, numbers))
+    except BaseException:  # noqa: BLE001 - what it was is in its output
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+KINDS = {"play": play, "gather": gather}
+
 if __name__ == "__main__":
-    kind, path, *numbers = sys.argv[1:]
-    sys.exit({"play": play, "gather": gather}[kind](Path(path), *map(int, numbers)))
+    kind, *rest = sys.argv[1:]
+    sys.exit(serve() if kind == "serve" else KINDS[kind](Path(rest[0]), *map(int, rest[1:])))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,64 @@ CUT_SHARE = 0.5
 END_S = 120.0
 KILLS, GAMES = 100, 250
 """The games are those of one run; there are as many runs as the kills need."""
+FEW = ("generator", "generator", "worker", "store writer") * 2 + KINDS[:2]
+FEW_GAMES = 60
+FEW_APART_S = 0.1
+"""Most seconds from a life's first game, or from the kill before, to one of the few kills."""
+
+
+class Nursery:
+    """A process that forks victims which have all code loaded. A context manager."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", MODULE, "serve"],
+            cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Nursery:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.communicate()
+
+    def ask(self, *words: object) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().strip()
+
+    def start(self, kind: str, folder: Path, seed: int, games: int) -> Victim:
+        pid = int(self.ask("start", kind, folder, seed, games))
+        return Victim(kind, folder, Fork(self, pid), folder / f"{kind}.out")
+
+
+@dataclass
+class Fork:
+    """A process of a nursery, used as one of `subprocess` is."""
+
+    nursery: Nursery
+    pid: int
+    code: int | None = None
+
+    def poll(self) -> int | None:
+        if self.code is None:
+            answer = self.nursery.ask("poll", self.pid)
+            self.code = None if answer == "-" else int(answer)
+        return self.code
+
+    def wait(self, timeout: float = END_S) -> int:
+        deadline_s = time.monotonic() + timeout
+        while self.poll() is None:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        assert self.code is not None
+        return self.code
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -45,7 +104,7 @@ class Victim:
 
     kind: str
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Fork
     said: Path
     began_s: float = field(default_factory=time.monotonic)
 
@@ -67,7 +126,8 @@ class Victim:
     def workers(self) -> list[psutil.Process]:
         try:
             children = psutil.Process(self.process.pid).children()
-            return [c for c in children if any(WORKER in word for word in c.cmdline())]
+            forked = isinstance(self.process, Fork)
+            return [c for c in children if forked or any(WORKER in word for word in c.cmdline())]
         except psutil.NoSuchProcess:
             return []
 
@@ -98,9 +158,15 @@ class Round:
     `wanted` are its games, played beforehand and never cut.
     """
 
-    def __init__(self, folder: Path, seed: int, games: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        games: int,
+        start: Callable[[str, Path, int, int], Victim] = Victim.start,
+    ) -> None:
         folder.mkdir()
-        self.folder, self.seed, self.games = folder, seed, games
+        self.folder, self.seed, self.games, self._begin = folder, seed, games, start
         made = a_plan(seed)
         plans = made.games(range(games))
         self.wanted = {game[0].id: game for game in play_here(made.job(NAME), plans)}
@@ -116,7 +182,7 @@ class Round:
         self.gatherer.kill()
 
     def _start(self, kind: str) -> Victim:
-        return Victim.start(kind, self.folder, self.seed, self.games)
+        return self._begin(kind, self.folder, self.seed, self.games)
 
     @property
     def over(self) -> bool:
@@ -140,9 +206,9 @@ class Round:
             time.sleep(0.02)
         return time.monotonic() - self.player.began_s
 
-    def strike(self, rng: random.Random) -> Kill | None:
-        """Kill a process at random; None if that one is not there now."""
-        kind = rng.choice(KINDS)
+    def strike(self, rng: random.Random, kind: str | None = None) -> Kill | None:
+        """Kill a process, of a kind or at random; None if that one is not there now."""
+        kind = kind or rng.choice(KINDS)
         player = self.player
         games = sum(map(int, player.lines[-1].split())) if self.played else None
         if kind == "worker":
@@ -236,6 +302,32 @@ class Round:
         assert {path.name for path in run.iterdir()} == JSON_FILES | {".run.lock"}
         assert json.loads((run / "summary.json").read_text())["games"] == self.games
         return self.games
+
+
+@pytest.mark.slow
+def test_ten_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    """The processes are forks, which are there at once; those of a hundred kills are spawned."""
+    rng, rounds = random.Random(10), 0
+    left = list(FEW)
+    done: list[Kill] = []
+    with Nursery() as nursery:
+        while left:
+            rounds += 1
+            place = tmp_path / f"round{rounds}"
+            with Round(place, rounds, FEW_GAMES, nursery.start) as one:
+                while left and not one.over:
+                    early = len(left) < len(FEW) and done[-1].victim == left[0]
+                    if not early and not one.played:
+                        time.sleep(0.01)
+                        continue
+                    time.sleep(rng.uniform(0, FEW_APART_S))
+                    kill = one.strike(rng, left[0])
+                    if kill is not None:
+                        left.pop(0)
+                        done.append(kill)
+                one.finish()
+    print(f"{sum(kill.at_work for kill in done)} of {len(done)} kills at work, {rounds} runs")
+    assert sum(kill.at_work for kill in done) >= len(FEW) // 2
 
 
 @pytest.mark.acceptance

@@ -21,7 +21,7 @@ from ringrift.selfplay.workers import GamesFailed, WorkerPool
 
 from .jobs import SQUARE8, job
 
-JOB = job(control=SearchControl(full_fraction=0.5, cheap_sims=4))
+JOB = job(control=SearchControl(full_fraction=0.5, cheap_sims=4), device="cuda:1")
 GAMES = 24
 
 
@@ -37,9 +37,11 @@ def pool() -> Iterator[WorkerPool]:
 
 
 def test_workers_play_what_one_process_plays(pool: WorkerPool, wanted: dict[int, str]) -> None:
-    found = [(r.meta.index, r.id) for r, _ in play_games(JOB, range(GAMES), 7, pool=pool)]
+    games = [r for r, _ in play_games(JOB, range(GAMES), 7, pool=pool)]
+    found = [(r.meta.index, r.id) for r in games]
     assert len(found) == GAMES
     assert dict(found) == wanted
+    assert {r.meta.device for r in games} == {"cuda:1"}  # a job's own, though no net plays here
 
 
 @pytest.mark.parametrize("after", [0, 1, 10])
@@ -80,7 +82,7 @@ def test_games_under_way_keep_their_job_and_the_others_begin_with_the_next(
         assert record.meta.index not in found
         found[record.meta.index] = record.id
         if len(found) == 3:
-            begun = set(found).union(*(worker.open for worker in pool._workers))
+            begun = set(found) | {i for worker in pool._workers for _, i in worker.open}
             pool.renew(new, lambda index: plans[index])
             for pid in pool.pids[:kills]:
                 os.kill(pid, signal.SIGKILL)

@@ -46,6 +46,7 @@ GROUPS: dict[str, str] = {
     "selfplay": "Play agents against themselves and keep the games.",
     "data": "Pool, split, export and measure games.",
     "train": "Train networks from datasets.",
+    "eval": "Play matches, test, rate and compare agents and models.",
     "models": "List, name, compare, make and promote models.",
     "tune": "Search for better numbers.",
     "loop": "Run the closed loop: play, learn, measure, promote.",

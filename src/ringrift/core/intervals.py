@@ -27,7 +27,11 @@ def wilson(share: float | None, games: float, *, confidence: float = 0.95) -> In
         return None
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"a win share of {share!r}; expected a number from 0 to 1")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    return wilson_at(share, games, NormalDist().inv_cdf(0.5 + confidence / 2))
+
+
+def wilson_at(share: float, games: float, z: float) -> Interval:
+    """Return the Wilson score interval at the normal quantile `z`; `games` is positive."""
     square = z * z
     scale = 1.0 + square / games
     middle = (share + square / (2 * games)) / scale

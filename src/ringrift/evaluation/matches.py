@@ -1,41 +1,20 @@
-"""Play two agents against each other on paired openings and count what is stored (`evaluation.md` 3).
+"""Play what is missing of a match and count what is stored (`evaluation.md` 3).
 
-A match is a frozen plan, named by its hash, plus the games that name the plan as their `run`. A
-block is one opening played once from every seat: pairs for two players; for more, the first agent
-once in each seat and the second in all others. Playing the same plan again is the resume: stored
-games are found and only the missing ones are played. Statistics see the longest prefix of complete
-blocks in plan order, so they depend neither on the order of arrival nor on restarts.
+A match is a plan plus the games that name it as their `run`. Playing the same plan again is the
+resume: stored games are found and only the missing ones are played.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from fractions import Fraction
-from functools import cached_property
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from ringrift.core.errors import DataError, RingriftError, UsageError
-from ringrift.core.ids import canonical_json, content_id
-from ringrift.core.intervals import Interval
-from ringrift.core.log import get_logger
-from ringrift.evaluation.elo import elo_from_score
-from ringrift.evaluation.intervals import confidence_sequence, wilson_of_blocks
-from ringrift.evaluation.openings import openings
-from ringrift.evaluation.sprt import SequentialTest, Standing, judge
-from ringrift.records.record import AgentRef, GameRecord, default_max_plies
-from ringrift.rules import RULES_VERSION, BoardSpec
-from ringrift.rules import moves as mv
-
-log = get_logger(__name__)
-
-FORMAT = "ringrift.plan/1"
-CHUNK_GAMES = 40
-MOST_CAPPED = 0.10
-
-Purpose = Literal["gate", "test", "floor", "shadow", "full", "calibration", "manual"]
+from ringrift.core.errors import DataError, RingriftError
+from ringrift.evaluation.plans import MatchGame, MatchPlan
+from ringrift.evaluation.results import MatchResult, PlayedGame, Tally
+from ringrift.records.record import GameRecord
+from ringrift.records.stored_plans import StoredPlans
 
 
 class MatchAborted(RingriftError):
@@ -44,164 +23,13 @@ class MatchAborted(RingriftError):
     exit_code = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatchGame:
-    """One game to be played: everything a worker needs, and nothing it may choose.
-
-    `seats[i]` is 0 where the first agent of the plan sits at seat i + 1, 1 for the second.
-    """
-
-    index: int
-    seed: int
-    seats: tuple[int, ...]
-    agents: tuple[AgentRef, ...]
-    opening: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MatchPlan:
-    """Fix a match of two agents before its first game.
-
-    `first` is the agent whose score is measured. `blocks` is the most that will be played; without
-    `test` it is the number that will be.
-    """
-
-    purpose: Purpose
-    spec: BoardSpec
-    first: AgentRef
-    second: AgentRef
-    blocks: int
-    seed: int
-    test: SequentialTest | None = None
-    max_plies: int = 0
-
-    def __post_init__(self) -> None:
-        if self.blocks < 1:
-            raise UsageError(f"a match of {self.blocks} blocks; expected at least 1")
-        if not self.max_plies:
-            object.__setattr__(self, "max_plies", default_max_plies(self.spec))
-
-    @classmethod
-    def of_games(
-        cls,
-        games: int,
-        *,
-        purpose: Purpose,
-        spec: BoardSpec,
-        first: AgentRef,
-        second: AgentRef,
-        seed: int,
-        test: SequentialTest | None = None,
-    ) -> MatchPlan:
-        """Make a plan of at least `games` games, rounded up to whole blocks."""
-        blocks = -(-games // spec.players)
-        return cls(
-            purpose=purpose,
-            spec=spec,
-            first=first,
-            second=second,
-            blocks=blocks,
-            seed=seed,
-            test=test,
-        )
-
-    @property
-    def games(self) -> int:
-        """Most games of the match."""
-        return self.blocks * self.spec.players
-
-    def as_tree(self) -> dict[str, Any]:
-        """Return the content that names the plan."""
-        return {
-            "format": FORMAT,
-            "purpose": self.purpose,
-            "config": self.spec.config,
-            "rules_version": RULES_VERSION,
-            "spec_hash": self.spec.hash,
-            "participants": [asdict(agent) for agent in (self.first, self.second)],
-            "lineup": "pairs" if self.spec.players == 2 else "one-vs-rest",
-            "limits": {"max_plies": self.max_plies},
-            "openings": {"kind": "random", "first": 0},
-            "blocks_max": self.blocks,
-            "test": None if self.test is None else asdict(self.test),
-            "seed": self.seed,
-        }
-
-    @cached_property
-    def hash(self) -> str:
-        """64 hex digits that name the match."""
-        return content_id("plan", canonical_json(self.as_tree()))
-
-    def game(self, index: int) -> MatchGame:
-        """Return game `index`: block `index div N`, in which the first agent has seat `mod N`."""
-        players = self.spec.players
-        block, seat = divmod(index, players)
-        seats = tuple(int(other != seat) for other in range(players))
-        digest = hashlib.sha256(f"{self.hash} {index}".encode()).digest()
-        return MatchGame(
-            index=index,
-            seed=int.from_bytes(digest[:8], "big") >> 1,
-            seats=seats,
-            agents=tuple((self.first, self.second)[side] for side in seats),
-            opening=openings(self.spec, self.seed, self.blocks)[block],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MatchResult:
-    """What the stored games of a plan say; scores are the first agent's.
-
-    `score`, `interval` and `elo` are `None` without a complete block. The interval is Wilson's with
-    the design effect for a fixed number of games, the betting sequence where a test may stop.
-    """
-
-    title: str
-    plan: str
-    games: int
-    wins: int
-    losses: int
-    capped: int
-    score: float | None
-    interval: Interval | None
-    by_seat: tuple[float | None, ...]
-    plies: float | None
-    reasons: dict[str, int]
-    standing: Standing | None
-    complete: bool
-
-    @property
-    def elo(self) -> float | None:
-        """Elo difference of the score; `None` where it is unknown or beyond all bounds."""
-        if self.score is None or self.score in (0.0, 1.0):
-            return None
-        return elo_from_score(self.score, len(self.by_seat))
-
-    def as_tree(self) -> dict[str, Any]:
-        """Return the result as it goes into reports; unknown values are `None`."""
-        return {
-            "title": self.title,
-            "plan": self.plan,
-            "games": self.games,
-            "wins": self.wins,
-            "losses": self.losses,
-            "capped": self.capped,
-            "score": self.score,
-            "score_ci95": None
-            if self.interval is None
-            else [self.interval.low, self.interval.high],
-            "elo": self.elo,
-            "by_seat": list(self.by_seat),
-            "plies": self.plies,
-            "reasons": self.reasons,
-            "llr": None if self.standing is None else self.standing.llr,
-            "bounds": None if self.standing is None else list(self.standing.bounds),
-            "verdict": None if self.standing is None else self.standing.verdict,
-            "complete": self.complete,
-        }
-
-
 class Store(Protocol):
     """What a match needs of the game store."""
+
+    @property
+    def plans(self) -> StoredPlans:
+        """The plans of matches."""
+        ...
 
     def records(
         self, config: str, *, purpose: str | None = ..., run: str | None = ...
@@ -210,8 +38,52 @@ class Store(Protocol):
         ...
 
 
+class Playing(Protocol):
+    """Games under way; iterating yields each once it is stored, aborted ones unstored.
+
+    Stored with purpose `match` and run = plan hash, in any order.
+    """
+
+    def __iter__(self) -> Iterator[GameRecord]:
+        """Yield games as they end."""
+        ...
+
+    def again(self, plan: MatchPlan, game: MatchGame) -> None:
+        """Play an aborted game once more."""
+        ...
+
+    def leave(self, plan: MatchPlan) -> None:
+        """Drop what is left of a match."""
+        ...
+
+
+Wanted = Sequence[tuple[MatchPlan, Sequence[MatchGame]]]
+"""Games to be played, those of a match before those of the next."""
+
 Play = Callable[[MatchPlan, Sequence[MatchGame]], Iterable[GameRecord]]
-"""Plays games, stores each as it ends (purpose `match`, run = plan hash) and yields the record."""
+"""Plays games of one match as `Playing` does."""
+
+
+@dataclass(slots=True)
+class _OneAfterTheOther:
+    """Plays the games of one match by a function, those that were aborted at the end."""
+
+    play: Play
+    plan: MatchPlan
+    games: Sequence[MatchGame]
+    aborted: list[MatchGame] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[GameRecord]:
+        yield from self.play(self.plan, self.games)
+        if self.aborted:
+            yield from self.play(self.plan, self.aborted)
+
+    def again(self, plan: MatchPlan, game: MatchGame) -> None:
+        del plan
+        self.aborted.append(game)
+
+    def leave(self, plan: MatchPlan) -> None:
+        del plan  # the caller stops iterating
 
 
 def run_match(
@@ -220,142 +92,111 @@ def run_match(
     play: Play,
     *,
     title: str = "match",
-    on_progress: Callable[[MatchResult], None] | None = None,
+    on_progress: Callable[[Tally], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> MatchResult:
-    """Play what is missing of a match and return its result.
+    """Play what is missing of one match by a function, as `run_matches` does."""
+    found = run_matches(
+        [plan],
+        store,
+        lambda wanted: _OneAfterTheOther(play, *wanted[0]),
+        titles=[title],
+        on_progress=on_progress,
+        stop=stop,
+    )
+    return found[0]
 
-    With a test, blocks are played in chunks until the verdict. `stop` is looked at between chunks
-    and by `play`; an unfinished match is `complete=False`. Raises `MatchAborted` for a game that
-    was aborted twice, naming agents, game and ply.
+
+def run_matches(
+    plans: Sequence[MatchPlan],
+    store: Store,
+    begin: Callable[[Wanted], Playing],
+    *,
+    titles: Sequence[str] = (),
+    on_progress: Callable[[Tally], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[MatchResult]:
+    """Play what is missing of some matches and return their results, in the order of the plans.
+
+    Games are handed out in plan order until the last or the verdict of a plan's test; games under
+    way at the verdict are dropped. `stop` is looked at between games and by what plays; an
+    unfinished match is `complete=False`. Raises `MatchAborted` for a game that was aborted twice,
+    naming agents, game and ply.
     """
-    known = {record.meta.index: record for record in stored_games(plan, store)}
-    result = count(plan, known, title=title)
+    counted = {plan.hash: stored(plan, store) for plan in plans}
     if on_progress is not None:
-        on_progress(result)
-    while not result.complete and not stop():
-        wanted = _next_chunk(plan, known)
-        for record in _play_twice(plan, play, wanted):
-            known[record.meta.index] = record
-            if on_progress is not None:
-                on_progress(count(plan, known, title=title))
-        result = count(plan, known, title=title)
-    return result
+        for tally in counted.values():
+            on_progress(tally)
+    missing = {name: tally for name, tally in counted.items() if not tally.complete}
+    for tally in missing.values():
+        plan = tally.plan
+        store.plans.add(plan.text, config=plan.spec.config, purpose=plan.purpose)
+    if missing:
+        wanted = [
+            (tally.plan, [tally.plan.game(index) for index in tally.missing()])
+            for tally in missing.values()
+        ]
+        _count(begin(wanted), missing, on_progress or (lambda tally: None), stop)
+    names = titles or ["match"] * len(plans)
+    return [counted[plan.hash].result(name) for plan, name in zip(plans, names, strict=True)]
 
 
-def stored_games(plan: MatchPlan, store: Store) -> list[GameRecord]:
-    """Return the stored games of a plan; raises `DataError` for one that the plan does not name."""
-    found = []
+def _count(
+    playing: Playing,
+    missing: dict[str, Tally],
+    on_progress: Callable[[Tally], None],
+    stop: Callable[[], bool],
+) -> None:
+    """Count games as they end until every match of `missing` is over."""
+    aborted: set[tuple[str, int]] = set()
+    games = iter(playing)
+    try:
+        for record in games:
+            counted = missing.get(record.meta.run or "")
+            if counted is None:
+                continue  # its match ended while it waited to be stored
+            plan, index = counted.plan, _index(record)
+            if record.result.end != "aborted":
+                over = counted.add(PlayedGame.of(record))
+                on_progress(counted)
+                if over:
+                    del missing[plan.hash]
+                    playing.leave(plan)
+            elif (plan.hash, index) in aborted:
+                raise _aborted_twice(plan, record)
+            else:
+                aborted.add((plan.hash, index))
+                playing.again(plan, plan.game(index))
+            if not missing or stop():
+                break
+    finally:
+        if isinstance(games, Generator):
+            games.close()  # what is finished is stored now, not when the error is forgotten
+
+
+def _aborted_twice(plan: MatchPlan, record: GameRecord) -> MatchAborted:
+    return MatchAborted(
+        f"game {record.meta.index} of match {plan.hash[:12]} was aborted twice at ply "
+        f"{record.result.plies}: {record.result.reason}",
+        where=" against ".join(dict.fromkeys(a.spec for a in record.agents)),
+    )
+
+
+def stored(plan: MatchPlan, store: Store, *, without: Iterable[str] = ()) -> Tally:
+    """Return the stored games of a plan, without the blocks in which hosts of `without` took part.
+
+    Raises `DataError` for a game that the plan does not name.
+    """
+    counted = Tally(plan, without=frozenset(without))
+    for record in stored_games(plan, store):
+        counted.add(PlayedGame.of(record))
+    return counted
+
+
+def stored_games(plan: MatchPlan, store: Store) -> Iterator[GameRecord]:
+    """Yield the stored games of a plan; raises `DataError` for one that the plan does not name."""
     for _, record, _ in store.records(plan.spec.config, purpose="match", run=plan.hash):
         _check(plan, record)
-        found.append(record)
-    return found
-
-
-def count(
-    plan: MatchPlan, games: dict[int | None, GameRecord], *, title: str = "match"
-) -> MatchResult:
-    """Count the longest prefix of complete blocks; with a test, up to its verdict."""
-    players = plan.spec.players
-    blocks: list[list[GameRecord]] = []
-    for block in range(plan.blocks):
-        indices = range(block * players, (block + 1) * players)
-        if any(index not in games for index in indices):
-            break
-        blocks.append([games[index] for index in indices])
-    scores = [
-        sum((_score(record, seat) for seat, record in enumerate(block)), Fraction(0)) / players
-        for block in blocks
-    ]
-    standing = None
-    if plan.test is not None:
-        standing = judge(plan.test, scores, players)
-        if standing.verdict is None and len(blocks) == plan.blocks:
-            standing = judge(_capped(plan), scores, players)
-        blocks, scores = blocks[: standing.blocks], scores[: standing.blocks]
-    return _summarise(plan, title, blocks, scores, standing)
-
-
-def _capped(plan: MatchPlan) -> SequentialTest:
-    """Return the test with the plan's own size as its cap."""
-    assert plan.test is not None
-    return SequentialTest(
-        **{
-            **asdict(plan.test),
-            "max_games": plan.games,
-            "min_games": min(plan.test.min_games, plan.games),
-        }
-    )
-
-
-def _summarise(
-    plan: MatchPlan,
-    title: str,
-    blocks: list[list[GameRecord]],
-    scores: list[Fraction],
-    standing: Standing | None,
-) -> MatchResult:
-    players = plan.spec.players
-    games = [(seat, record) for block in blocks for seat, record in enumerate(block)]
-    values = [_score(record, seat) for seat, record in games]
-    floats = [float(score) for score in scores]
-    seats = [[float(_score(block[seat], seat)) for block in blocks] for seat in range(players)]
-    capped = sum(record.result.end == "max_plies" for _, record in games)
-    wins = sum(value == 1 for value in values)
-    if games and capped / len(games) > MOST_CAPPED:
-        log.warning("many games were cut by the ply limit", match=title, capped=capped)
-    interval = (
-        wilson_of_blocks(floats, players) if standing is None else confidence_sequence(floats)
-    )
-    return MatchResult(
-        title=title,
-        plan=plan.hash,
-        games=len(games),
-        wins=wins,
-        losses=len(games) - wins - capped,
-        capped=capped,
-        score=sum(floats) / len(floats) if floats else None,
-        interval=interval,
-        by_seat=tuple(sum(seat) / len(seat) if seat else None for seat in seats),
-        plies=sum(r.result.plies for _, r in games) / len(games) if games else None,
-        reasons=dict(sorted(Counter(r.result.reason for _, r in games).items())),
-        standing=standing,
-        complete=len(blocks) == plan.blocks
-        or (standing is not None and standing.verdict is not None),
-    )
-
-
-def _next_chunk(plan: MatchPlan, known: dict[int | None, GameRecord]) -> list[MatchGame]:
-    """Return the next games to play: whole blocks in plan order, enough to keep workers busy."""
-    players = plan.spec.players
-    least = CHUNK_GAMES if plan.test is not None else plan.games
-    missing: list[MatchGame] = []
-    for block in range(plan.blocks):
-        if len(missing) >= least:
-            break
-        indices = range(block * players, (block + 1) * players)
-        missing += [plan.game(index) for index in indices if index not in known]
-    return missing
-
-
-def _play_twice(plan: MatchPlan, play: Play, games: list[MatchGame]) -> Iterator[GameRecord]:
-    """Play games; those that are aborted are played once more with their seeds."""
-    aborted: list[MatchGame] = []
-    by_index = {game.index: game for game in games}
-    for record in play(plan, games):
-        if record.result.end == "aborted":
-            aborted.append(by_index[_index(record)])
-        else:
-            yield record
-    if not aborted:
-        return
-    for record in play(plan, aborted):
-        if record.result.end == "aborted":
-            raise MatchAborted(
-                f"game {record.meta.index} of match {plan.hash[:12]} was aborted twice at ply "
-                f"{record.result.plies}: {record.result.reason}",
-                where=" against ".join(dict.fromkeys(a.spec for a in record.agents)),
-            )
         yield record
 
 
@@ -380,13 +221,3 @@ def _check(plan: MatchPlan, record: GameRecord) -> None:
             "seed, opening or agents are not the plan's",
             where="meta.index",
         )
-
-
-def _score(record: GameRecord, seat: int) -> Fraction:
-    """Return 1 if the agent that began in `seat` (from 0) won, 0 if not, 1/N in a capped game."""
-    if record.result.end == "max_plies":
-        return Fraction(1, record.spec.players)
-    swaps = sum(mv.kind_of(move) == mv.SWAP for move in record.moves)
-    if swaps % 2 and seat < 2:  # agents move with their identity (rules.md 18)
-        seat = 1 - seat
-    return Fraction(int(record.result.winner == seat + 1))

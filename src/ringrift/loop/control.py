@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ringrift.core.errors import BusyError, RingriftError
 from ringrift.core.files import lock
 from ringrift.core.ids import short
-from ringrift.evaluation.matches import MatchResult, run_match
+from ringrift.evaluation.matches import run_match
+from ringrift.evaluation.promotion import NamedMatch, derived_seed
+from ringrift.evaluation.results import MatchResult, Tally
 from ringrift.loop.child import ChildStopped
 from ringrift.loop.facts import Facts, next_stage
 from ringrift.loop.interfaces import (
@@ -30,7 +32,7 @@ from ringrift.loop.interfaces import (
 )
 from ringrift.loop.learn import REPORT as TRAINING_REPORT
 from ringrift.loop.learn import TrainingOrder
-from ringrift.loop.measure import Matches, NamedMatch, derived_seed
+from ringrift.loop.measure import Matches
 from ringrift.loop.plan import LoopPlan, spec_of
 from ringrift.loop.report import (
     GenerationReport,
@@ -382,12 +384,8 @@ class Control:
         head = match.title if cycle is None else f"generation {cycle}: {match.title}"
         with self.bar(head, total=match.plan.games, unit="games") as task:
 
-            def show(result: MatchResult) -> None:
-                words = "" if result.score is None else f" {result.score:.2f}"
-                if result.standing is not None:
-                    low, high = result.standing.bounds
-                    words += f", LLR {result.standing.llr:+.2f} [{low:.2f}, {high:.2f}]"
-                task.update(result.games, name=f"{head}{words}")
+            def show(games: Tally) -> None:
+                task.update(games.counted, name=f"{head} {games.words}".rstrip())
 
             def players(plan: Any, games: Any) -> Iterator[Any]:
                 for record in self.workers.match(plan, games, self.ended):

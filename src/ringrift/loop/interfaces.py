@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ringrift.evaluation.matches import MatchGame, MatchPlan
+from ringrift.evaluation.plans import MatchGame, MatchPlan
 from ringrift.loop.plan import SelfplayPlan
 from ringrift.records.analysis import Analysis
 from ringrift.records.record import GameRecord

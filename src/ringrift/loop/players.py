@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from ringrift.evaluation.matches import MatchGame, MatchPlan
+    from ringrift.evaluation.plans import MatchGame, MatchPlan
     from ringrift.loop.interfaces import Played, SelfplayOrder, Stop
     from ringrift.records.record import GameRecord
 
@@ -67,12 +67,11 @@ class Players:
         self, plan: MatchPlan, games: Sequence[MatchGame], stop: Stop
     ) -> Iterator[GameRecord]:
         """Play games of a match; aborted ones are yielded too, with the reason in the result."""
-        sides = (plan.first, plan.second)
         job = PlayJob(
             spec=plan.spec,
-            agents=tuple(side.spec for side in sides),
+            agents=tuple(agent.spec for agent in plan.participants),
             max_plies=plan.max_plies,
-            models=self._files(*(side.model_id for side in sides)),
+            models=self._files(*(agent.model_id for agent in plan.participants)),
             purpose="match",
             run=plan.hash,
             explore=False,

@@ -11,17 +11,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ringrift.core.errors import NegativeResult
-from ringrift.evaluation.matches import MatchResult, run_match
-from ringrift.loop.measure import Matches, NamedMatch
+from ringrift.evaluation.matches import run_match
+from ringrift.evaluation.promotion import promotion_evidence
+from ringrift.evaluation.results import MatchResult, Tally
+from ringrift.loop.measure import Matches
 from ringrift.loop.plan import spec_of
 from ringrift.models.candidates import Known, regression_opponents
-from ringrift.models.judging import HoldOut, Rules, decide
+from ringrift.models.judging import HoldOut, Measured, Rules, decide
 
 if TYPE_CHECKING:
+    from ringrift.evaluation.promotion import NamedMatch, PromotionEvidence
     from ringrift.loop.interfaces import Workers
     from ringrift.loop.plan import LoopPlan
     from ringrift.models.decisions import Chain
-    from ringrift.models.judging import Measured
     from ringrift.records.store import GameStore
     from ringrift.rules import BoardSpec
 
@@ -41,7 +43,7 @@ class Measuring:
     store: GameStore
     holdout: Holdout
     workers: Callable[[], Workers]
-    on_progress: Callable[[MatchResult], None] = lambda result: None
+    on_progress: Callable[[str, Tally], None] = lambda title, games: None
     stop: Callable[[], bool] = lambda: False
     spec: BoardSpec = field(init=False)
     matches: Matches = field(init=False)
@@ -72,17 +74,22 @@ class Measuring:
                 f"{chain.config} has no champion to test against",
                 hint="--manual --reason TEXT for the first one",
             )
-        for match in self.matches.of_generation(candidate, chain.champion).values():
-            self.play(match)
-        known = self.look(candidate, chain)
         first = replace(rules, regression=False, holdout=False)
-        if decide(known.measured, first).outcome != "promoted":
-            return known.measured
-        if rules.holdout:
+
+        def goes_on(evidence: PromotionEvidence) -> bool:
+            return decide(Measured.of_matches(evidence), first).outcome == "promoted"
+
+        evidence = promotion_evidence(
+            candidate,
+            chain.champion,
+            self.matches.settings,
+            play=self.play,
+            former=regression_opponents(chain, candidate) if rules.regression else (),
+            goes_on=goes_on,
+        )
+        if rules.holdout and goes_on(evidence):
             for model_id in (candidate, chain.champion):
                 self.holdout(model_id, True)
-        if rules.regression:
-            self.regression(candidate, chain)
         return self.look(candidate, chain).measured
 
     def regression(
@@ -114,7 +121,7 @@ class Measuring:
             self.store,
             players,
             title=match.title,
-            on_progress=self.on_progress,
+            on_progress=lambda games: self.on_progress(match.title, games),
             stop=self.stop,
         )
         if not result.complete:

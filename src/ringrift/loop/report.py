@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ringrift.core.intervals import wilson
 
 if TYPE_CHECKING:
-    from ringrift.evaluation.matches import MatchResult
+    from ringrift.evaluation.results import MatchResult
     from ringrift.models.decisions import Decision
     from ringrift.models.judging import Measured
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ringrift.evaluation.matches import MatchResult
+    from ringrift.evaluation.results import MatchResult
     from ringrift.models.decisions import Chain
 
 REGRESSION_OPPONENTS = 3

@@ -14,7 +14,7 @@ from ringrift.evaluation.elo import elo_from_score
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ringrift.evaluation.matches import MatchResult
+    from ringrift.evaluation.results import MatchResult
     from ringrift.models.judging import Measured, Rules, Verdict
 
 MATCHES = (
@@ -38,7 +38,7 @@ def evidence(
         "score": test.score,
         "games": test.games,
         "llr": None if standing is None else standing.llr,
-        "bounds": None if standing is None else list(standing.bounds),
+        "bounds": None if standing is None else standing.bounds,
         "elo_diff": _finite(test.elo),
         "elo_ci95": elo_ends(test),
         "opening_book_hash": measured.book_hash,

@@ -17,14 +17,15 @@ A missing number never passes: what a rule needs and nobody measured is a `DataE
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 from ringrift.core.errors import DataError
 from ringrift.evaluation.elo import elo_from_score, rate_for_players
+from ringrift.evaluation.promotion import PromotionEvidence
 
 if TYPE_CHECKING:
-    from ringrift.evaluation.matches import MatchResult
+    from ringrift.evaluation.results import MatchResult
 
 RANDOM_FLOOR = 0.90
 HEURISTIC_MARGIN = 0.05
@@ -48,22 +49,16 @@ class HoldOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What is known of a candidate and the champion when the candidate is judged.
+class Measured(PromotionEvidence):
+    """What is known of a candidate and the champion when the candidate is judged."""
 
-    `regression` are the matches against former champions, none where there is none, None where
-    they were not played. `book_hash` names the openings of the test.
-    """
-
-    against_champion: MatchResult
-    candidate_random: MatchResult
-    candidate_heuristic: MatchResult
-    champion_random: MatchResult
-    champion_heuristic: MatchResult
-    regression: tuple[MatchResult, ...] | None = None
     candidate_holdout: HoldOut | None = None
     champion_holdout: HoldOut | None = None
-    book_hash: str | None = None
+
+    @classmethod
+    def of_matches(cls, evidence: PromotionEvidence) -> Measured:
+        """Return what matches alone say, without hold-out numbers."""
+        return cls(**{field.name: getattr(evidence, field.name) for field in fields(evidence)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

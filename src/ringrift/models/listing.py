@@ -17,6 +17,7 @@ from ringrift.core.files import open_sqlite
 from ringrift.models.aliases import read_aliases
 from ringrift.models.index import FILE, open_index
 from ringrift.models.pins import read_pins
+from ringrift.models.retired import read_retired
 
 _ID = re.compile(r"[0-9a-f]{64}")
 
@@ -67,7 +68,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One model of a list; unknown numbers are None."""
+    """One model of a list; unknown numbers are None. A `retired` one is in no tournament."""
 
     id: str
     kind: str | None
@@ -86,12 +87,15 @@ class Listed:
     pinned: bool
     holdout_error: float | None
     gap: float | None
+    retired: bool = False
 
     @property
     def status(self) -> Status:
         """Its status; a file that is not in use any more counts unless it is the champion's."""
         if self.standing.status != "champion" and self.file in ("archived", "quarantined"):
             return self.file
+        if self.standing.status != "champion" and self.retired:
+            return "archived"
         return self.standing.status
 
     def as_json(self) -> dict[str, Any]:
@@ -171,7 +175,7 @@ def list_models(
     aliases: dict[str, list[str]] = {}
     for name, alias in read_aliases(models).items():
         aliases.setdefault(alias.id, []).append(name)
-    pins, known = read_pins(models), ratings or {}
+    pins, retired, known = read_pins(models), read_retired(models), ratings or {}
     elsewhere = _elsewhere(models)
     with open_index(models) as index:
         rows = index.execute(
@@ -201,6 +205,7 @@ def list_models(
             pinned=row[0] in pins,
             holdout_error=measured.get(row[0], (None, None))[0],
             gap=measured.get(row[0], (None, None))[1],
+            retired=row[0] in retired,
         )
         for row in rows
         if row[2] is None

@@ -45,23 +45,28 @@ def find_model(objects: Path, reference: str) -> Path:
     return model_path(objects, resolve_prefix(reference, model_ids(objects), what="model"))
 
 
-def register(objects: Path, path: Path) -> str:
+def register(objects: Path, path: Path, *, label: str | None = None) -> str:
     """Take a model file into the registry and return its id; a second time changes nothing.
 
-    A file that stands elsewhere is copied, with the description beside it. It is loaded first, as
-    for play: raises `ModelError` for one that is not exactly right.
+    A file that stands elsewhere is copied, with the description beside it, or with a new one that
+    has the `label`. It is loaded first, as for play: raises `ModelError` for one that is not
+    exactly right.
     """
     from ringrift.models.index import open_index
-    from ringrift.nets.container import read_card
-    from ringrift.nets.loading import open_model, spec_of
+    from ringrift.nets.container import description
+    from ringrift.nets.loading import open_described
 
-    identity, card = read_card(path)
-    open_model(path, spec_of(card, str(path)))
+    found = open_described(path)
+    identity = found.id
     target = model_path(objects, identity)
     if not target.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".json")
-        if beside.is_file() and not target.with_suffix(".json").exists():
+        if label is not None:
+            write_atomic(
+                target.with_suffix(".json"), description(dict(found.card), identity, label)
+            )
+        elif beside.is_file() and not target.with_suffix(".json").exists():
             write_atomic(target.with_suffix(".json"), beside.read_bytes())
         write_atomic(target, path.read_bytes())
         target.chmod(0o444)

@@ -16,8 +16,7 @@ from ringrift.models.decisions import read_chain
 from ringrift.models.promoted import FILE
 from ringrift.models.registry import model_path
 from ringrift.models.synchronisation.admission import sha256_of
-from ringrift.nets.container import read_card
-from ringrift.nets.loading import open_model, spec_of
+from ringrift.nets.loading import open_described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +77,7 @@ class FolderTarget:
     def load(self, path: str) -> None:
         """Load a model there."""
         place = self._folder / path
-        open_model(place, spec_of(read_card(place)[1], str(place)))
+        open_described(place)
 
 
 class SshTarget:

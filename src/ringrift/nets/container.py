@@ -90,20 +90,23 @@ def write_model(folder: Path, tensors: Tensors, card: Card, *, label: str | None
     path = folder / identity[:2] / f"{identity}{SUFFIX}"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        described = {
-            **card,
-            "id": identity,
-            "created_at": datetime.now(UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
-            "host": socket.gethostname(),
-            "label": label,
-        }
-        text = json.dumps(described, indent=1, sort_keys=True, allow_nan=False)
-        write_atomic(path.with_suffix(".json"), text.encode())
+        write_atomic(path.with_suffix(".json"), description(card, identity, label))
         write_atomic(path, _file_bytes(tensors, card, identity))
         path.chmod(0o444)
     return path
+
+
+def description(card: Card, identity: str, label: str | None) -> bytes:
+    """Return what stands beside a model's file: its card, and when and where it was described."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    described = {
+        **card,
+        "id": identity,
+        "created_at": now,
+        "host": socket.gethostname(),
+        "label": label,
+    }
+    return json.dumps(described, indent=1, sort_keys=True, allow_nan=False).encode()
 
 
 def model_id(tensors: Tensors, card: Card) -> str:

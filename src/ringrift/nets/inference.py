@@ -36,6 +36,9 @@ LEAST_ROWS = 8
 takes other kernels, whose sums differ in the last bit; from four on each row's result is the same in
 whatever batch it stands (tested), so the size of a batch never changes a decision."""
 
+DEVICE_CHUNK = 512
+"""Positions per forward pass on a GPU, always as many: its library chooses kernels by the shape."""
+
 
 class Positions(NamedTuple):
     """What an evaluator is asked: see `NetEvaluator.evaluate`."""
@@ -51,7 +54,9 @@ class NetEvaluator:
 
     The same instance may be used by one thread at a time; it owns the input buffers. Torch uses as
     many threads as `torch.set_num_threads` says; self-play workers set one. On CUDA the net runs in
-    bfloat16 where that is precise enough, and the buffers are pinned.
+    bfloat16 where that is precise enough, the buffers are pinned, and each forward pass has `chunk`
+    rows, so that there too no result depends on the size of a batch. `chunk` is 64 on the CPU and
+    512 elsewhere unless given.
     """
 
     def __init__(
@@ -59,7 +64,7 @@ class NetEvaluator:
         net: Net,
         spec: BoardSpec,
         *,
-        chunk: int = CHUNK,
+        chunk: int | None = None,
         device: str | torch.device = "cpu",
         temperatures: Temperatures = UNCALIBRATED,
     ) -> None:
@@ -73,7 +78,9 @@ class NetEvaluator:
             device=self.device, memory_format=torch.channels_last
         )
         self.players = spec.players
-        self.chunk = max(chunk, LEAST_ROWS)
+        on_cpu = self.device.type == "cpu"
+        self.chunk = max(chunk or (CHUNK if on_cpu else DEVICE_CHUNK), LEAST_ROWS)
+        self._least_rows = LEAST_ROWS if on_cpu else self.chunk
         self._temperatures = temperatures
         self._basic = shape.encoder == ENCODER.id
         self._places = cell_places(spec.board)
@@ -145,7 +152,7 @@ class NetEvaluator:
     ) -> Outputs:
         """Fill logits and values of positions `first` to `first + size`; return the outputs."""
         self._encode(asked, first, size)
-        outputs = self._forward(max(size, LEAST_ROWS))
+        outputs = self._forward(max(size, self._least_rows))
         if self._temperatures != UNCALIBRATED:
             outputs = self._cooled(outputs, asked, first, size)
         planes = outputs.planes.permute(0, 2, 3, 1).contiguous().flatten(1, 2).cpu().numpy()[:size]
@@ -188,9 +195,6 @@ class NetEvaluator:
     def _forward(self, rows: int) -> Outputs:
         planes = self._torch_planes[:rows].permute(0, 3, 1, 2)
         numbers = self._torch_numbers[:rows]
-        if self.device.type == "cpu":
-            found: Outputs = self.net(planes, numbers)
-            return found
         planes, numbers = (t.to(self.device, non_blocking=True) for t in (planes, numbers))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             outputs = self.net(planes, numbers)

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ringrift.nets.container import Card, ModelError, read_header
+from ringrift.nets.container import Card, ModelError, read_card, read_header
 from ringrift.rules import BoardSpec
 
 if TYPE_CHECKING:
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from ringrift.nets.nnue.evaluator import NnueModel
 
 
-def open_model(path: Path, spec: BoardSpec) -> LoadedModel | NnueModel:
+def open_model(path: Path, spec: BoardSpec, *, device: str = "cpu") -> LoadedModel | NnueModel:
     """Load a model file for `spec` by the kind its card names.
 
-    Raises `ModelError` for whatever is not exactly right with it.
+    A convolutional net is evaluated on `device`, NNUE always on the CPU. Raises `ModelError` for
+    whatever is not exactly right with the file.
     """
     _, card = read_header(path)
     if str(card.get("kind")).startswith("nnue"):
@@ -26,7 +27,13 @@ def open_model(path: Path, spec: BoardSpec) -> LoadedModel | NnueModel:
         return load_nnue(path, spec)
     from ringrift.nets.model_file import load_model
 
-    return load_model(path, spec)
+    return load_model(path, spec, device=device)
+
+
+def open_described(path: Path, *, device: str = "cpu") -> LoadedModel | NnueModel:
+    """Load a model file for the rules that its card names; raises as `open_model` and `spec_of`."""
+    _, card = read_card(path)
+    return open_model(path, spec_of(card, str(path)), device=device)
 
 
 def spec_of(card: Card, ref: str) -> BoardSpec:

@@ -61,18 +61,22 @@ _verified: set[str] = set()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A model whose file passed every check: its id, identifying card, net, and specification."""
+    """A model whose file passed every check: its id, identifying card, net, and specification.
+
+    `device` is where its evaluators run the net.
+    """
 
     id: str
     card: Mapping[str, Any]
     net: Net
     spec: BoardSpec
     path: Path
+    device: str = "cpu"
 
-    def evaluator(self, *, device: str = "cpu") -> NetEvaluator:
+    def evaluator(self) -> NetEvaluator:
         """Return an evaluator of its own buffers; one per thread."""
         temperatures = temperatures_of(self.card, str(self.path))
-        return NetEvaluator(self.net, self.spec, device=device, temperatures=temperatures)
+        return NetEvaluator(self.net, self.spec, device=self.device, temperatures=temperatures)
 
 
 # --- writing
@@ -173,8 +177,10 @@ def _probe(net: Net, spec: BoardSpec, card: Mapping[str, Any], ref: str) -> list
 # --- reading
 
 
-def load_model(path: Path, spec: BoardSpec) -> LoadedModel:
+def load_model(path: Path, spec: BoardSpec, *, device: str = "cpu") -> LoadedModel:
     """Load a model file for `spec`; raises `ModelError` for whatever is not exactly right.
+
+    It is checked on the CPU, whatever the device of its evaluators.
 
     Checked in order: size, bytes against the id, card, fit to `spec` and this version, shapes,
     finite values, and the outputs on the probe positions (once per process and id).
@@ -188,7 +194,7 @@ def load_model(path: Path, spec: BoardSpec) -> LoadedModel:
     if identity not in _verified:
         _check_probe(net, spec, card, ref)
         _verified.add(identity)
-    return LoadedModel(id=identity, card=card, net=net, spec=spec, path=path)
+    return LoadedModel(id=identity, card=card, net=net, spec=spec, path=path, device=device)
 
 
 def _build(

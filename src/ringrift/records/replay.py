@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ringrift.rules.engine import region_cells
 from ringrift.rules.hashing import hash_high, hash_low
 from ringrift.rules.jitconf import rule
 from ringrift.rules.layout import COLLAPSED, OVER, PHASE, STACK1
 from ringrift.rules.legal import legal
+from ringrift.rules.moves import REGION, kind_of
 from ringrift.rules.turn import apply
 
 FINE, ILLEGAL, STUCK, AFTER_END, FELL, NO_KEY = range(6)
@@ -39,12 +41,38 @@ def spent(s):
 
 
 @rule
-def replay(states, boards, scratch, moves, first, last, every, keys, key_plies, buffer, hashes):
+def regions_before(moves, ply):
+    """Count the `T` moves of the plies before `ply`."""
+    count = 0
+    for i in range(ply):
+        if kind_of(moves[i]) == REGION:
+            count += 1
+    return count
+
+
+@rule
+def replay(
+    states,
+    boards,
+    scratch,
+    moves,
+    first,
+    last,
+    every,
+    keys,
+    key_plies,
+    buffer,
+    hashes,
+    regions,
+    sizes,
+):
     """Play `moves[first:last]` (int64) in position 0; return `ply * 8 + fault` of where it stopped.
 
     `keys`, `key_plies`: int64[k], moves that must be legal at their plies, plies ascending.
     `buffer`: int64[max_moves]. `hashes[i]` receives the 64-bit hash (signed) after ply
     `(i + 1) * every`, and after the last of all `moves`. With fault FINE the ply is `last`.
+    `regions`: int16[r, cells], `sizes`: int64[r] receive the cells of each region that the `T` moves
+    among all `moves` name, in their order; with r = 0 none are listed.
     """
     s = states[0]
     b = boards[0]
@@ -52,6 +80,7 @@ def replay(states, boards, scratch, moves, first, last, every, keys, key_plies, 
     key = 0
     while key < len(keys) and key_plies[key] < first:
         key += 1
+    region = regions_before(moves, first)
     rings = eliminated(s)
     sum_before = spent(s)
     for ply in range(first, last):
@@ -67,6 +96,9 @@ def replay(states, boards, scratch, moves, first, last, every, keys, key_plies, 
             if not contains(buffer, n, keys[key]):
                 return ply * 8 + NO_KEY
             key += 1
+        if len(sizes) > 0 and kind_of(m) == REGION:
+            sizes[region] = region_cells(states, 0, boards, scratch, m, regions[region])
+            region += 1
         apply(s, b, w, m)
         rings_after = eliminated(s)
         sum_after = spent(s)

@@ -42,6 +42,7 @@ class Replayer:
         self.hashes = np.zeros(-(-len(self.moves) // CHECK_EVERY), np.int64)
         none = np.zeros(0, np.int64)
         self._key_plies, self._keys = (none, none) if keys is None else keys
+        self._regions, self._sizes = np.zeros((0, 1), np.int16), none
         self._position = _start(spec, start)
 
     @property
@@ -72,6 +73,8 @@ class Replayer:
             self._key_plies,
             WORKSPACE.buffer(self.spec.max_moves),
             self.hashes,
+            self._regions,
+            self._sizes,
         )
         self.ply, fault = divmod(int(stopped), 8)
         if fault != kernel.FINE:
@@ -94,21 +97,27 @@ class Replayer:
 
         The last one may breach an invariant, for which games are aborted.
         """
-        regions: dict[int, str] = {}
-        stops = np.flatnonzero((self.moves & mv.KIND_MASK) == mv.REGION).tolist()
+        named = (self.moves & mv.KIND_MASK) == mv.REGION
+        count = int(named.sum())
+        if count:
+            self._regions = np.zeros((count, self.spec.cells), np.int16)
+            self._sizes = np.zeros(count, np.int64)
         try:
-            for ply, position in self.walk(stops):
-                move = int(self.moves[ply])
-                if move in position.legal_packed():  # if it is not, the walk's next step says so
-                    regions[ply] = position.move_text(move)
+            self.advance(len(self.moves))
         except VerificationError as error:
             if error.reason != "invariant" or error.ply != len(self.moves) - 1:
                 raise
-        text = _texts(self.spec)
-        moves = self.moves.tolist()
-        if not regions:
+        text, moves = _texts(self.spec), self.moves.tolist()
+        if not count:
             return [text(move) for move in moves]
-        return [regions[ply] if ply in regions else text(move) for ply, move in enumerate(moves)]
+        regions = iter(zip(self._regions, self._sizes.tolist(), strict=True))
+        return [
+            self._region_text(move, *next(regions)) if is_region else text(move)
+            for move, is_region in zip(moves, named.tolist(), strict=True)
+        ]
+
+    def _region_text(self, move: int, cells: NDArray[np.int16], size: int) -> str:
+        return codec(self.spec).text(move, lambda _: cells[:size].tolist())
 
     def check_hashes(self) -> tuple[int, ...]:
         """Return the check hashes of the plies played, unsigned."""

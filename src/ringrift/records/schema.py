@@ -207,10 +207,30 @@ _DOOR = (
     """,
 )
 
+_MATCHES = (
+    # The plans of matches, named by their content; games refer to them by `run` (evaluation.md 1).
+    """
+    CREATE TABLE plans (
+        hash TEXT PRIMARY KEY,
+        config TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        made_at REAL NOT NULL,
+        plan TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX plans_config ON plans (config, purpose)",
+    """
+    CREATE TRIGGER plans_fixed BEFORE UPDATE ON plans BEGIN
+        SELECT RAISE (ABORT, 'a stored plan never changes');
+    END
+    """,
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *(_view(name, split) for split, name in VIEWS.items())),
     _AT_SIZE,
     _DOOR,
+    _MATCHES,
 )
 """Statements from version i to i + 1; an empty file has version 0."""
 

@@ -39,6 +39,7 @@ from ringrift.records.schema import (
     version_of,
 )
 from ringrift.records.selection import Filters, Selection
+from ringrift.records.stored_plans import StoredPlans
 
 __all__ = [
     "COMMIT_EVERY",
@@ -487,6 +488,11 @@ class GameStore:
     def quarantine(self) -> Quarantine:
         """The games that were refused, with their bytes."""
         return Quarantine(self._connection, self.path)
+
+    @property
+    def plans(self) -> StoredPlans:
+        """The plans of matches (evaluation.md 1)."""
+        return StoredPlans(self._connection, self.path)
 
     # --- checking again
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ringrift.agents.kinds import KINDS
+from ringrift.agents.ladder import level_of
 from ringrift.agents.spec import MIX, AgentSpec, Value, parse_spec
 from ringrift.agents.temperature import board_move_scale
 from ringrift.selfplay.control import SearchControl
@@ -25,6 +26,16 @@ def played_spec(text: str, control: SearchControl) -> AgentSpec:
     for key, value in _changes(parsed, control).items():
         parsed = parsed.without(*_EXCLUDED.get(key, ())).with_value(key, value)
     return parse_spec(str(parsed))
+
+
+def models_of(text: str, config: str) -> list[str]:
+    """Return the models that a spec names, those of a mix's parts or of its ladder level."""
+    parsed = parse_spec(text)
+    if parsed.kind == MIX:
+        return [model for part, _ in parsed.parts for model in models_of(str(part), config)]
+    level = int(parsed.number("level")) if parsed.kind == "ladder" else None
+    model = parsed.model if level is None else level_of(config, level).model
+    return [] if model is None else [model]
 
 
 def move_scale(job: PlayJob) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ringrift.agents.foreign import is_foreign
 from ringrift.agents.kinds import KINDS
 from ringrift.agents.protocol import Budget
 from ringrift.agents.spec import MIX
@@ -31,12 +32,12 @@ class Budgets:
 
     def __init__(self, job: PlayJob) -> None:
         control = job.control
-        specs = [played_spec(text, control) for text in job.agents]
+        specs = [None if is_foreign(text) else played_spec(text, control) for text in job.agents]
         self._fraction = control.full_fraction
-        self._sims = [sims_of(parsed) for parsed in specs]
+        self._sims = [None if parsed is None else sims_of(parsed) for parsed in specs]
         self._cheap = [None if n is None else control.cheap_of(n) for n in self._sims]
         self._taus = [
-            control.temperature_value if _drawn_by_schedule_alone(parsed) else None
+            control.temperature_value if parsed and _drawn_by_schedule_alone(parsed) else None
             for parsed in specs
         ]
         plain = control.full_fraction == 1 and control.resign.mode != "soft"

@@ -16,12 +16,13 @@ from ringrift.records.verify import build_record, record_at
 from ringrift.rules import Position, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ringrift.records.record import AgentRef, GameRecord
     from ringrift.selfplay.plans import GamePlan, PlayJob
 
 MOST_FAULT = 200
+LATE = "late:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,14 @@ def record_game(
     started: float,
     fault: str | None = None,
     resigned: int | None = None,
+    cut: bool = False,
 ) -> GameRecord:
     """Make the record of a game played from `plan` by `agents`, one per seat at the start.
 
-    `fault` says why it was aborted, `resigned` which seat resigned; else the rules or the ply limit
-    ended it. `started` is Unix seconds. Moves are replayed where the position `reached` is in doubt
-    (a fault), where the text of `plan.start` is to be checked, and for the trace of the rules.
+    `fault` says why it was aborted, `resigned` which seat resigned, `cut` that its ply limit was set
+    to where it is; else the rules or the ply limit ended it. `started` is Unix seconds. Moves are
+    replayed where the position `reached` is in doubt (a fault), where the text of `plan.start` is to
+    be checked, and for the trace of the rules.
     """
     meta = GameMeta(
         purpose=job.purpose,
@@ -57,11 +60,12 @@ def record_game(
         index=plan.index,
         host=socket.gethostname(),
         version=installed("ringrift"),
-        device="cpu",
+        device=job.device,
         started=round(started, 3),
         ms=round((time.time() - started) * 1000),
         tags=(*job.tags, *plan.tags, *tags),
     )
+    max_plies = len(moves) if cut else job.max_plies
     if fault is None and plan.start is None and not trace.ENABLED:
         position = Position(job.spec, reached.states)
         return record_at(
@@ -74,7 +78,7 @@ def record_game(
             end=None if resigned is None else "resigned",
             resigned=resigned,
             marks=marks,
-            max_plies=job.max_plies,
+            max_plies=max_plies,
             meta=meta,
         )
     end = "aborted" if fault is not None else "resigned" if resigned is not None else None
@@ -88,9 +92,19 @@ def record_game(
         resigned=resigned,
         start=plan.start,
         marks=marks,
-        max_plies=job.max_plies,
+        max_plies=max_plies,
         meta=meta,
     )
+
+
+def late_tag(seat: int) -> str:
+    """Return the tag of a game that a seat lost by time."""
+    return f"{LATE}{seat}"
+
+
+def late_seat(tags: Iterable[str]) -> int | None:
+    """Return the seat that lost a game by time, from the game's tags."""
+    return next((int(tag.removeprefix(LATE)) for tag in tags if tag.startswith(LATE)), None)
 
 
 def _check_hashes(position: Position, checks: NDArray[np.int64], plies: int) -> list[int]:

@@ -26,7 +26,7 @@ from ringrift.rules.moves import SWAP
 from ringrift.selfplay import invariants, seating, steps, stretches
 from ringrift.selfplay.best_moves import BestMoves
 from ringrift.selfplay.budgets import Budgets
-from ringrift.selfplay.ending import Reached, record_game
+from ringrift.selfplay.ending import Reached, late_tag, record_game
 from ringrift.selfplay.findings import Findings
 from ringrift.selfplay.plans import GamePlan, Played, PlayJob
 from ringrift.selfplay.resigning import Trigger, trigger
@@ -50,6 +50,8 @@ class _Game:
     findings: Findings = field(default_factory=Findings)
     fault: str | None = None
     resigned: int | None = None
+    cut: bool = False
+    thought_s: float = 0.0
 
 
 class Table:
@@ -272,12 +274,16 @@ class Table:
     ) -> list[Decision | None]:
         seeds = self._seeds[slots].tolist()
         states = self._states[slots]
-        try:
-            return list(agent.choose(Batch(spec, states, seeds), budget, _AGENT))
-        except UsageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever an agent raises ends a game, not the run
-            log.warning("an agent failed on a batch", agent=agent.spec.text, error=str(error))
+        if len(slots) > 1:
+            begun_s = time.perf_counter()
+            try:
+                found = list(agent.choose(Batch(spec, states, seeds), budget, _AGENT))
+            except UsageError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever an agent raises ends a game, not the run
+                log.warning("an agent failed on a batch", agent=agent.spec.text, error=str(error))
+            else:
+                return self._in_time(slots, found, time.perf_counter() - begun_s)
         return [
             self._ask_alone(agent, slot, Batch(spec, states[k : k + 1], [seed]), own)
             for k, (slot, seed, own) in enumerate(
@@ -287,8 +293,10 @@ class Table:
 
     def _ask_alone(self, agent: Agent, slot: int, batch: Batch, budget: Budget) -> Decision | None:
         """Decide one position, so that a failure ends its own game alone."""
+        begun_s = time.perf_counter()
         try:
-            return agent.choose(batch, budget, _AGENT)[0]
+            found = agent.choose(batch, budget, _AGENT)
+            return self._in_time(np.array([slot]), found, time.perf_counter() - begun_s)[0]
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 - recorded as the game's end
@@ -296,6 +304,37 @@ class Table:
             log.warning("game aborted", game=self._at(slot).plan.index, why=why)
             self._abort(slot, why)
             return None
+
+    def _in_time(
+        self, slots: NDArray[np.int64], found: list[Decision], took_s: float
+    ) -> list[Decision | None]:
+        """Return the decisions of games that keep their time; each has its share of the batch's."""
+        late_ms, game_s = self.job.late_ms, self.job.game_s
+        if late_ms is None and game_s is None:
+            return list(found)
+        each_s = took_s / len(slots)
+        for slot in slots.tolist():
+            game = self._at(slot)
+            game.thought_s += each_s
+            if game_s is not None and game.thought_s > game_s:
+                self._abort(slot, f"it took more than {game_s:g} s")
+            elif late_ms is not None and 1000 * each_s > late_ms:
+                self._lose_by_time(slot, 1000 * each_s)
+        ended = self._ended[slots].tolist()
+        return [None if over else own for own, over in zip(found, ended, strict=True)]
+
+    def _lose_by_time(self, slot: int, took_ms: float) -> None:
+        """End a game for the seat to move; with more than two seats nobody has won it."""
+        game, seat = self._at(slot), int(self._states["misc"][slot, lay.CUR])
+        if not self._plies[slot]:
+            self._abort(slot, f"seat {seat} took {took_ms:.0f} ms for the first move")
+            return
+        game.tags.append(late_tag(seat))
+        if self.job.spec.players == 2:
+            game.resigned = seat
+        else:
+            game.cut = True
+        self._ended[slot] = True
 
     def _taken(self, slot: int, agent: int, decision: Decision) -> int | None:
         """Return the move that is played, None if there is none; keep what the search found."""
@@ -392,6 +431,7 @@ class Table:
             started=game.started,
             fault=game.fault,
             resigned=game.resigned,
+            cut=game.cut,
         )
         return record, game.findings.analyses(
             record, self._refs, self.job.control, game.trigger.soft_from

@@ -28,7 +28,12 @@ class PlayJob:
     `agents` are the distinct specs that play; `models` maps what stands after `@` to model files.
     `explore` is the default of the searches' own noise. `analyse` keeps search statistics.
     `check_invariants` looks at the invariants of the rules after every ply: a breach aborts the
-    game with its name as the reason (`steps.FAULTS`).
+    game with its name as the reason (`steps.FAULTS`). `device` is torch's name of the place where
+    convolutional nets are evaluated; all else runs on the CPU.
+
+    In a match a choice that takes more than `late_ms` loses the game, which is then tagged
+    `late:SEAT`; a game in which the agents took more than `game_s` seconds is aborted. Programs of
+    others (`agents.foreign`) play in matches alone.
     """
 
     spec: BoardSpec
@@ -42,6 +47,9 @@ class PlayJob:
     tags: tuple[str, ...] = ()
     control: SearchControl = field(default_factory=SearchControl)
     check_invariants: bool = False
+    device: str = "cpu"
+    late_ms: float | None = None
+    game_s: float | None = None
 
     def __post_init__(self) -> None:
         if not self.agents:

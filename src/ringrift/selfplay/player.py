@@ -5,6 +5,7 @@ The orders are tuples: what is wanted, the number of the job it is about, and th
     ("job", n, first, job, games, hygiene)   make ready for job n; those before `first` are over
     ("games", n, plans)                      begin these games of job n
     ("warm", n)                              compile what job n needs, then answer ("warm", n)
+    ("leave", n)                             leave the games of job n where they are
     ("drop", n)                              leave all games where they are
 
 Answers beside that are ("game", n, game, (steps, seats)) and, once, ("error", n, error).
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ringrift.core.errors import RingriftError
 from ringrift.core.processes import begin_worker
 from ringrift.selfplay.shelf import AgentShelf
-from ringrift.selfplay.warming import warm
+from ringrift.selfplay.warming import warm, warm_job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,12 +97,14 @@ class Player:
             self._take_job(number, *message[2:])
         elif order == "drop":
             self._tables.clear()
+        elif order == "leave":
+            self._tables.pop(number, None)
         elif number not in self._jobs:
             return
         elif order == "games":
             self._begin(number, message[2])
         elif order == "warm":
-            warm(self._table(number))
+            self._warm(self._jobs[number])
             self._pipe.send(("warm", number))
 
     def _take_job(self, number: int, first: int, job: PlayJob, size: int, hygiene: Hygiene) -> None:
@@ -112,6 +115,14 @@ class Player:
         self._jobs[number] = job
         self.number = max(number, self.number)
         self._table(number)  # what is wrong with its agents is said now
+        if job.late_ms is not None:
+            self._warm(job)  # what is loaded at the first move is not timed
+
+    def _warm(self, job: PlayJob) -> None:
+        from ringrift.selfplay.lockstep import Table
+
+        short = warm_job(job)
+        warm(Table(short, self._shelf.agents(short), self._size))
 
     def _begin(self, number: int, plans: Sequence[GamePlan]) -> None:
         table = self._table(number)

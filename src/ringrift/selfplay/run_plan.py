@@ -37,7 +37,7 @@ class RunPlan:
     """All that decides the games of a run; travels nowhere but into its header.
 
     `models` maps model ids to files. `tau_mix` draws a temperature for each game. `device` is where
-    nets are evaluated. `check_invariants` looks at the invariants after every ply.
+    nets are evaluated, as `PlayJob` has it. `check_invariants` looks at the invariants after every ply.
     """
 
     spec: BoardSpec
@@ -75,6 +75,7 @@ class RunPlan:
             tags=(*self.tags, *lacking),
             control=self.control,
             check_invariants=self.check_invariants,
+            device=self.device,
         )
 
     def game(self, index: int) -> GamePlan:

@@ -18,16 +18,32 @@ class AgentShelf:
     """Keeps the last agents made, so that a job with a known model loads nothing."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str, str, bool, float], Agent] = {}
+        self._made: dict[tuple[str, str, str, str, bool, float], Agent] = {}
 
     def agents(self, job: PlayJob) -> list[Agent]:
         """Return the agents of a job, with its search control in their specs.
 
         Raises what is wrong with a spec or a model.
         """
+        from ringrift.agents.foreign import is_foreign
         from ringrift.selfplay.agents_of import played_spec
 
-        return [self._agent(job, str(played_spec(text, job.control))) for text in job.agents]
+        return [
+            self._foreign(job, text)
+            if is_foreign(text)
+            else self._agent(job, str(played_spec(text, job.control)))
+            for text in job.agents
+        ]
+
+    def _foreign(self, job: PlayJob, text: str) -> Agent:
+        from ringrift.agents.foreign import ANSWER_S, ForeignAgent
+
+        if job.purpose != "match":
+            raise UsageError(f"{text!r:.80} plays in matches alone", hint="ringrift eval match")
+        key = (job.spec.hash, text, "", "", False, job.game_s or 0.0)
+        if key not in self._made:
+            self._keep(key, ForeignAgent(text, job.spec, answer_s=job.game_s or ANSWER_S))
+        return self._made[key]
 
     def _agent(self, job: PlayJob, text: str) -> Agent:
         from ringrift.agents.factory import make_agent
@@ -35,7 +51,7 @@ class AgentShelf:
 
         file = "\n".join(f"{name}={path}" for name, path in sorted(job.models.items()))
         scale = move_scale(job)
-        key = (job.spec.hash, text, file, job.explore, scale)
+        key = (job.spec.hash, text, file, job.device, job.explore, scale)
         if key not in self._made:
             agent = make_agent(
                 text,
@@ -44,10 +60,13 @@ class AgentShelf:
                 explore=job.explore,
                 move_scale=scale,
             )
-            self._made[key] = agent
-            while len(self._made) > AGENTS_KEPT:
-                del self._made[next(iter(self._made))]
+            self._keep(key, agent)
         return self._made[key]
+
+    def _keep(self, key: tuple[str, str, str, str, bool, float], agent: Agent) -> None:
+        self._made[key] = agent
+        while len(self._made) > AGENTS_KEPT:
+            del self._made[next(iter(self._made))]
 
 
 def _load(job: PlayJob, name: str) -> Any:
@@ -56,4 +75,4 @@ def _load(job: PlayJob, name: str) -> Any:
     if name not in job.models:
         known = ", ".join(job.models) or "none"
         raise UsageError(f"no file is given for the model {name!r}; known: {known}")
-    return open_model(Path(job.models[name]), job.spec)
+    return open_model(Path(job.models[name]), job.spec, device=job.device)

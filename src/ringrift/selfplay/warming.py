@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ringrift.selfplay.lockstep import Table
 
 WARM_PLIES = 16
+WARM_MS = 5
 WAYS = ("mode", "multi")
 """Arguments of a spec that choose between compiled functions."""
 
@@ -32,7 +34,7 @@ def compiled_parts(job: PlayJob) -> tuple[str, ...]:
         "swap": job.spec.swap_rule,
     }
     found = {f"{job.spec.players} players", *(name for name, used in options.items() if used)}
-    for text in job.agents:
+    for text in warm_job(job).agents:
         found.update(_parts(parse_spec(text), job))
     return tuple(sorted(found))
 
@@ -67,6 +69,27 @@ def warm_mark(job: PlayJob) -> Path:
 
     name = hashlib.sha256("\n".join(compiled_parts(job)).encode()).hexdigest()[:16]
     return jitconf.cache_folder("selfplay") / f"players-{name}.warm"
+
+
+def warm_job(job: PlayJob) -> PlayJob:
+    """Return what is played to compile a job: no program of others, and no search for long."""
+    from ringrift.agents.foreign import is_foreign
+    from ringrift.agents.spec import parse_spec
+
+    own = [text for text in job.agents if not is_foreign(text)] or ["random"]
+    if job.late_ms is not None:
+        own = [str(_hurried(parse_spec(text))) for text in own]
+    return replace(job, agents=tuple(own), late_ms=None, game_s=None)
+
+
+def _hurried(parsed: AgentSpec) -> AgentSpec:
+    from ringrift.agents.spec import KINDS, MIX
+
+    if parsed.kind == MIX:
+        parts = tuple((_hurried(part), weight) for part, weight in parsed.parts)
+        return replace(parsed, parts=parts)
+    timed = "ms" in KINDS[parsed.kind].keys
+    return parsed.with_value("ms", WARM_MS) if timed else parsed
 
 
 def warm(table: Table) -> None:

@@ -39,6 +39,8 @@ LOOK_AT_MEMORY_S = 1.0
 
 Task: TypeAlias = "tuple[int, GamePlan]"
 """A game with the number of its job."""
+Key: TypeAlias = tuple[int, int]
+"""The number of a job and the index of one of its games."""
 
 
 class GamesFailed(RingriftError):
@@ -59,7 +61,7 @@ class _Worker:
 
     process: Any
     pipe: Connection
-    open: dict[int, Task] = field(default_factory=dict)
+    open: dict[Key, Task] = field(default_factory=dict)
     jobs: set[int] = field(default_factory=set)
     retiring: bool = False
     steps: int = 0
@@ -83,7 +85,7 @@ class WorkerPool:
         self._number = 0
         self._jobs: dict[int, PlayJob] = {}
         self._queue: deque[Task] = deque()
-        self._replays: dict[int, int] = {}
+        self._replays: dict[Key, int] = {}
         self._looked_s = time.monotonic()
         self._gone = (0, 0)
         self.replaced = 0
@@ -118,51 +120,89 @@ class WorkerPool:
         plans: Sequence[GamePlan],
         stop: Callable[[], bool] = lambda: False,
         hold: Callable[[], bool] = lambda: False,
+        *,
+        most: int | None = None,
     ) -> Iterator[Played]:
         """Play games and yield each as it ends, in no order; ends early once `stop` says so.
 
-        While `hold` says so no game begins; those under way are played to their end. Games under
+        While `hold` says so no game begins; those under way are played to their end. `most` bounds
+        how many of the games each worker holds, where that is less than the pool's. Games under
         way when it stops, or when the caller leaves, are dropped. Raises `GamesFailed`
         after all others for games whose worker died three times, and a worker's own error at once.
         """
-        if len({plan.index for plan in plans}) != len(plans):
-            raise UsageError("games of one job need different indices")
-        if not plans:
+        yield from self.play_jobs([(job, plans)], stop, hold, most=most)
+
+    def play_jobs(
+        self,
+        jobs: Sequence[tuple[PlayJob, Sequence[GamePlan]]],
+        stop: Callable[[], bool] = lambda: False,
+        hold: Callable[[], bool] = lambda: False,
+        *,
+        most: int | None = None,
+    ) -> Iterator[Played]:
+        """Play the games of several jobs as `play` does, those of a job before those of the next.
+
+        The next job's games begin while the last ones of a job end. The caller may `leave` a job
+        or play one of its games `again`.
+        """
+        self._take_up([(job, plans) for job, plans in jobs if plans])
+        if not self._queue:
             return
-        self._number += 1
-        self._jobs = {self._number: job}
-        self._queue = deque((self._number, plan) for plan in plans)
-        self._replays = {}
-        failed: list[int] = []
-        left = len(plans)
+        failed: list[Task] = []
         try:
             self._begin(stop)
-            while left > len(failed):
+            while left := len(self._queue) + sum(len(worker.open) for worker in self._workers):
                 if stop():
                     return
                 self._look_at_memory()
                 held = hold()
                 if not held:
                     for worker in self._workers:
-                        self._fill(worker, left)
-                for worker, game in self._receive():
+                        self._fill(worker, left, min(self._size, most or self._size))
+                for worker, number, game in self._receive():
                     if game is None:
                         failed += self._requeue(worker)
                         self._replace(worker)
-                    elif worker.open.pop(game[0].meta.index, None) is not None:
-                        left -= 1
+                    elif worker.open.pop((number, game[0].meta.index), None) is not None:
                         if not held and not worker.retiring:
                             self._hand_out(worker, 1)
                         yield game
         finally:
             self._drop()
         if failed:
-            listed = ", ".join(map(str, sorted(failed)[:10]))
+            indices = sorted(plan.index for _, plan in failed)
+            listed = ", ".join(map(str, indices[:10]))
             raise GamesFailed(
                 f"{len(failed)} games were played {MOST_REPLAYS + 1} times and each time their worker "
                 f"died: index {listed}",
-                sorted(failed),
+                indices,
             )
+
+    def _take_up(self, jobs: Sequence[tuple[PlayJob, Sequence[GamePlan]]]) -> None:
+        """Give jobs their numbers and queue their games."""
+        self._jobs, self._queue, self._replays = {}, deque(), {}
+        for job, plans in jobs:
+            if len({plan.index for plan in plans}) != len(plans):
+                raise UsageError("games of one job need different indices")
+            self._number += 1
+            self._jobs[self._number] = job
+            self._queue.extend((self._number, plan) for plan in plans)
+
+    def leave(self, job: PlayJob) -> None:
+        """Drop what is left of a job of `play_jobs`; for its caller, between two games."""
+        for number in [number for number, own in self._jobs.items() if own is job]:
+            self._queue = deque(task for task in self._queue if task[0] != number)
+            for worker in self._workers:
+                held = [key for key in worker.open if key[0] == number]
+                for key in held:
+                    del worker.open[key]
+                if held:
+                    self._send(worker, ("leave", number))
+
+    def again(self, job: PlayJob, plan: GamePlan) -> None:
+        """Play a game of a job of `play_jobs` once more; for its caller, between two games."""
+        number = next(number for number, own in self._jobs.items() if own is job)
+        self._queue.appendleft((number, plan))
 
     def renew(self, job: PlayJob, plan_of: Callable[[int], GamePlan]) -> None:
         """Play the games that have not begun as `plan_of` fixes them for another job.
@@ -173,7 +213,7 @@ class WorkerPool:
         self._number += 1
         self._jobs[self._number] = job
         self._queue = deque(
-            task if task[1].index in self._replays else (self._number, plan_of(task[1].index))
+            task if _key(task) in self._replays else (self._number, plan_of(task[1].index))
             for task in self._queue
         )
 
@@ -194,23 +234,33 @@ class WorkerPool:
             self._discard(worker)
         if not self._workers:
             self._workers.append(self._spawn())
-        self._announce(self._workers[0], self._number)
-        mark = warm_mark(self._jobs[self._number])
-        if not mark.exists() and self._count > 1:
-            if not self._compile(stop):
-                return
-            mark.parent.mkdir(parents=True, exist_ok=True)
-            mark.touch()
+        self._announce(self._workers[0], min(self._jobs))
+        if self._count > 1 and not self._compile_all(stop):
+            return
         while len(self._workers) < self._count:
             self._workers.append(self._spawn())
         for worker in self._workers[1:]:
-            self._announce(worker, self._number)
+            self._announce(worker, min(self._jobs))
 
-    def _compile(self, stop: Callable[[], bool]) -> bool:
-        """Let the first worker compile all that the job needs; False if stopped before."""
+    def _compile_all(self, stop: Callable[[], bool]) -> bool:
+        """Let the first worker compile what no job before has needed; False if stopped before."""
+        missing = {warm_mark(job): number for number, job in self._jobs.items()}
+        for mark, number in missing.items():
+            if mark.exists():
+                continue
+            if not self._compile(number, stop):
+                return False
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        return True
+
+    def _compile(self, number: int, stop: Callable[[], bool]) -> bool:
+        """Let the first worker compile all that a job needs; False if stopped before."""
         for _ in range(MOST_REPLAYS):
             worker = self._workers[0]
-            self._send(worker, ("warm", self._number))
+            if number not in worker.jobs:
+                self._announce(worker, number)
+            self._send(worker, ("warm", number))
             while not stop():
                 if not worker.pipe.poll(POLL_S):
                     continue
@@ -218,7 +268,7 @@ class WorkerPool:
                 if message is None:
                     self._replace(worker)
                     break
-                if message[:2] == ("warm", self._number):
+                if message[:2] == ("warm", number):
                     return True
             else:
                 return False
@@ -229,17 +279,17 @@ class WorkerPool:
         self._send(worker, ("job", number, first, job, self._size, self._hygiene))
         worker.jobs.add(number)
 
-    def _receive(self) -> Iterator[tuple[_Worker, Any]]:
-        """Yield finished games of the jobs at hand; None for a worker that died."""
+    def _receive(self) -> Iterator[tuple[_Worker, int, Any]]:
+        """Yield finished games of the jobs at hand with their jobs; None for a worker that died."""
         ready = set(wait([w.pipe for w in self._workers], POLL_S))
         for worker in [w for w in self._workers if w.pipe in ready]:
             message = self._read(worker)
             if message is None:
-                yield worker, None
+                yield worker, 0, None
             elif message[0] == "game" and message[1] in self._jobs:
                 worker.steps, worker.seats = message[3]
                 worker.returned += 1
-                yield worker, message[2]
+                yield worker, message[1], message[2]
 
     def _read(self, worker: _Worker) -> Any:
         """Read one message; None at the end of the pipe. Raises what the worker raised."""
@@ -282,29 +332,29 @@ class WorkerPool:
 
     def _hand_out(self, worker: _Worker, count: int) -> None:
         tasks = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
-        worker.open.update((task[1].index, task) for task in tasks)
+        worker.open.update((_key(task), task) for task in tasks)
         for number in dict.fromkeys(number for number, _ in tasks):
             if number not in worker.jobs:
                 self._announce(worker, number)
             plans = [plan for own, plan in tasks if own == number]
             self._send(worker, ("games", number, plans))
 
-    def _fill(self, worker: _Worker, left: int) -> None:
-        """Give an idle worker its share: as many as it holds, but leave the others theirs."""
-        share = 0 if worker.retiring else min(self._size, -(-left // self._count))
+    def _fill(self, worker: _Worker, left: int, most: int) -> None:
+        """Give an idle worker its share: `most`, but leave the others theirs."""
+        share = 0 if worker.retiring else min(most, -(-left // self._count))
         if len(worker.open) < share:
             self._hand_out(worker, share - len(worker.open))
 
-    def _requeue(self, worker: _Worker) -> list[int]:
+    def _requeue(self, worker: _Worker) -> list[Task]:
         """Queue the games of a dead worker again; return those that have been too often."""
         log.warning("a worker died", how=_exit(worker), games=len(worker.open))
         failed = []
-        for index, task in worker.open.items():
-            self._replays[index] = self._replays.get(index, 0) + 1
-            if self._replays[index] > MOST_REPLAYS:
-                failed.append(index)
+        for key, task in reversed(worker.open.items()):
+            self._replays[key] = self._replays.get(key, 0) + 1
+            if self._replays[key] > MOST_REPLAYS:
+                failed.append(task)
             else:
-                self._queue.append(task)
+                self._queue.appendleft(task)
         worker.open.clear()
         return failed
 
@@ -312,7 +362,6 @@ class WorkerPool:
         place = self._workers.index(worker)
         self._discard(worker)
         self._workers.insert(place, self._spawn())
-        self._announce(self._workers[place], self._number)
 
     def _drop(self) -> None:
         for worker in self._workers:
@@ -330,6 +379,10 @@ class WorkerPool:
             process.start()
         theirs.close()
         return _Worker(process, ours)
+
+
+def _key(task: Task) -> Key:
+    return task[0], task[1].index
 
 
 def _resident_bytes(pid: int) -> int:

@@ -16,7 +16,8 @@ from ringrift.core.ids import canonical_json
 from ringrift.core.versions import commit, installed
 from ringrift.training.engine.run_folder import REPORT, RunConfig, RunFolder, open_run
 from ringrift.training.engine.task import Lineage
-from ringrift.training.engine.trainer import OnProgress, train
+from ringrift.training.engine.trainer import Measure, OnProgress, train, unmeasured
+from ringrift.training.final_measures import FinalMeasures
 from ringrift.training.reuse import passes_over_games
 from ringrift.training.sides import Sides, read_sides
 from ringrift.training.sources import Places, Source, find_samples
@@ -42,8 +43,9 @@ class Job:
 
     `parent` is the model whose weights it goes on with, `transfer` the one of another board whose
     tensors are copied. `run` is the run's folder, None for a new one below `runs`; `name` is what
-    the card calls it, its own name where it is None. `stores` are asked which plays they hold out.
-    `workers` are processes of an export. `extra` is told in `config.json`.
+    the card calls it, its own name where it is None. `stores` are asked which plays they hold out, and
+    the model is measured on those unless `measured` is off. `workers` are processes of an export. `extra` is told in
+    `config.json`.
     """
 
     request: Request
@@ -58,6 +60,7 @@ class Job:
     parent: Path | None = None
     transfer: Path | None = None
     stores: Sequence[Path] = ()
+    measured: bool = True
     label: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -163,9 +166,22 @@ def run_training(
             run,
             models=job.objects,
             lineage=_lineage(job, started, sides, manifest, job.name or run.name),
+            measure=_measure(job, started, sides, manifest, run) if job.measured else unmeasured,
             on_progress=on_progress,
             stop=stop,
         )
+
+
+def _measure(
+    job: Job, started: Started, sides: Sides, manifest: Manifest, run: RunFolder
+) -> Measure:
+    return FinalMeasures(
+        val=sides.val,
+        games=manifest.game_ids,
+        stores=job.stores,
+        ancestors=bool(started.parents),
+        note=run.note,
+    )
 
 
 def _opened(stack: ExitStack, folder: Path, config: RunConfig, mode: Mode) -> RunFolder:

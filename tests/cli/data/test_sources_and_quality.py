@@ -242,7 +242,7 @@ def test_one_thing_at_a_time(answer, words):
 
 
 def test_games_are_filtered_and_weighed(answer, root, files):
-    fit = {"ratings": [{"agent": PAIR[0].agent_hash, "elo": 2600.0}]}
+    fit = {"ratings": [{"agent_hash": PAIR[0].agent_hash, "elo": 2600.0}]}
     (root / "data" / "ratings" / "square8_2p-abc.json").write_text(json.dumps(fit))
     before = files()
     line = "filter --board sq8 --players 2 --ai-types gumbel:sims=1500 random --min-winner-elo 0"

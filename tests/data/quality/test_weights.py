@@ -235,7 +235,7 @@ def test_the_newest_fit_is_read(tmp_path):
 
     for number, (name, elo) in enumerate((("aa", 1), ("bb", 3), ("cc", 2))):
         path = tmp_path / f"{CONFIG}-{name}.json"
-        rows = [{"agent": "x", "elo": elo}, {"agent": "y", "elo": None}]
+        rows = [{"agent_hash": "x", "elo": elo}, {"agent_hash": "y", "elo": None}]
         path.write_text(json.dumps({"ratings": rows}))
         os.utime(path, (100 + number % 2, 100 + number % 2))
     assert read_ratings(tmp_path, CONFIG) == Ratings(elo={"x": 3.0}, fit="bb")
@@ -248,8 +248,8 @@ def test_the_newest_fit_is_read(tmp_path):
         ("{", "no fit of ratings"),
         ("[]", "field ratings"),
         ('{"ratings": [{"elo": 3}]}', "ratings[0]"),
-        ('{"ratings": [{"agent": "x", "elo": "3"}]}', "ratings[0].elo"),
-        ('{"ratings": [{"agent": "x", "elo": NaN}]}', "ratings[0].elo"),
+        ('{"ratings": [{"agent_hash": "x", "elo": "3"}]}', "ratings[0].elo"),
+        ('{"ratings": [{"agent_hash": "x", "elo": NaN}]}', "ratings[0].elo"),
     ],
 )
 def test_a_damaged_fit_is_named_with_its_field(tmp_path, text, place):

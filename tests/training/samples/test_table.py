@@ -13,7 +13,7 @@ from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec
 from ringrift.training.engine.settings import TrainSettings
 from ringrift.training.samples.coverage import choose_policy_loss
-from ringrift.training.samples.table import part_tables, read_tables, table_of
+from ringrift.training.samples.table import read_tables, table_of
 
 from ..games import game
 
@@ -63,9 +63,6 @@ def test_both_sides_together_are_the_dataset(made):
     assert len(train) + len(val) == len(dataset)
     assert 0 < len(val) < len(train)
     assert not set(np.unique(train.game)) & set(np.unique(val.game))
-    parts = list(part_tables(dataset))
-    assert sum(map(len, parts)) == len(train)
-    assert (np.concatenate([part.win for part in parts]) == train.win).all()
 
 
 def test_results_are_seen_from_the_mover(whole):

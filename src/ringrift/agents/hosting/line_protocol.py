@@ -4,6 +4,7 @@
     position <initial|state> moves <m;m;...>    `moves` may be left out
     legal                                       -> legal <m;m;...>
     go [sims N|nodes N|ms N]                    -> bestmove <text> value <v1 ...> nodes <n>
+    id                                          -> id ringrift <version> commit <c> agent <hash>
     quit
 
 `newgame`, `position` and `quit` answer nothing. A bad line answers `error <why>` and changes
@@ -26,6 +27,7 @@ from ringrift.agents.hosting.searching import decide
 from ringrift.agents.protocol import Agent, Budget
 from ringrift.agents.streams import MAX_SEED
 from ringrift.core.errors import RingriftError, UsageError
+from ringrift.core.versions import commit, installed
 from ringrift.rules import BoardSpec, Position
 
 AgentOf = Callable[[BoardSpec], Agent]
@@ -59,6 +61,7 @@ class LineProtocol:
             "position": self._position,
             "legal": self._legal,
             "go": self._go,
+            "id": self._id,
             "quit": self._quit,
         }
         self.closed = False
@@ -151,6 +154,13 @@ class LineProtocol:
         if decision.value is not None:
             value = " ".join(f"{v:.4f}" for v in decision.value)
         return f"bestmove {text} value {value} nodes {decision.nodes}"
+
+    def _id(self, rest: str) -> str:
+        if rest:
+            raise UsageError(f"found {rest!r:.40}; expected nothing after id")
+        agent = "none" if self._game is None else self._game.agent.spec.agent_hash
+        version = installed("ringrift") or "unknown"
+        return f"id ringrift {version} commit {commit() or 'unknown'} agent {agent}"
 
     def _quit(self, rest: str) -> None:
         if rest:

@@ -54,12 +54,11 @@ def _stored(model: Path) -> HoldOut | None:
 def _measure(run: Invocation, path: Path) -> None:
     """Evaluate a model on the hold-out games of the data root; too few games leave it unknown."""
     from ringrift.cli.measured_model import seen_by
-    from ringrift.nets.container import read_card
-    from ringrift.nets.loading import open_model, spec_of
+    from ringrift.nets.loading import open_described
     from ringrift.training.holdout_evaluation import Options, evaluate, write_result
 
     stores = sorted(run.paths(create=False).games.glob("*.db"))
-    loaded = open_model(path, spec_of(read_card(path)[1], str(path)))
+    loaded = open_described(path)
     options = Options(stores=stores, seen=seen_by(run, loaded))
     try:
         write_result(path, evaluate(loaded, options))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ringrift.cli.invocation import Invocation
     from ringrift.core.interrupt import Stop
     from ringrift.core.settings import Settings
-    from ringrift.evaluation.matches import MatchResult
+    from ringrift.evaluation.results import Tally
     from ringrift.loop.promoting import Measuring
     from ringrift.models.candidates import Candidate
     from ringrift.models.decisions import Chain, Decision
@@ -73,6 +73,11 @@ class Promotions:
         }
 
     # --- what there is
+
+    @property
+    def decisions(self) -> Sequence[Decision]:
+        """What was decided so far."""
+        return self._decisions
 
     @cached_property
     def models(self) -> Path:
@@ -132,23 +137,21 @@ class Promotions:
             store=store,
             holdout=holdout_numbers(self._run),
             workers=workers,
-            on_progress=self._progress(stack) if stop is not None else lambda result: None,
+            on_progress=self._progress(stack) if stop is not None else lambda title, games: None,
             stop=lambda: stop is not None and stop.requested,
         )
 
-    def _progress(self, stack: ExitStack) -> Callable[[MatchResult], None]:
+    def _progress(self, stack: ExitStack) -> Callable[[str, Tally], None]:
         progress = stack.enter_context(self._run.out.progress())
         tasks: dict[str, Any] = {}
 
-        def show(result: MatchResult) -> None:
-            if result.plan not in tasks:
-                tasks[result.plan] = progress.task(result.title, unit="games")
-            words = "" if result.score is None else f" {result.score:.2f}"
-            if result.standing is not None:
-                words += f", LLR {result.standing.llr:+.2f}"
-            tasks[result.plan].update(result.games, name=f"{result.title}{words}")
-            if result.complete:
-                tasks[result.plan].finish()
+        def show(title: str, games: Tally) -> None:
+            key = games.plan.hash
+            if key not in tasks:
+                tasks[key] = progress.task(title, unit="games")
+            tasks[key].update(games.counted, name=f"{title} {games.words}".rstrip())
+            if games.complete:
+                tasks[key].finish()
 
         return show
 

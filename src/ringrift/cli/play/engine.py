@@ -20,9 +20,10 @@ def engine(agent: AgentText, seed: Seed = 42) -> None:
     """Answer a line protocol for programs with an agent's moves.
 
     Goes on until quit or the end of input. Lines: newgame CONFIG [k=v ...] (rule options, seed=N);
-    position initial|STATE moves M;M;...; legal; go [sims N|nodes N|ms N]; quit. Answers: legal
-    M;M;... and bestmove M value V ... nodes N; a bad line answers error WHY and changes nothing.
-    With --json each answer is an object, and the last object counts the lines.
+    position initial|STATE moves M;M;...; legal; go [sims N|nodes N|ms N]; id; quit. Answers: legal
+    M;M;..., bestmove M value V ... nodes N, and id NAME VERSION commit C agent HASH; a bad line
+    answers error WHY and changes nothing. With --json each answer is an object, and the last object
+    counts the lines.
 
     Reads standard input and models of the data root; writes nothing else than its answers.
 
@@ -35,7 +36,7 @@ def engine(agent: AgentText, seed: Seed = 42) -> None:
     run = current()
     text = str(parse_spec(agent))  # a bad spec ends the program before the first line
     partner = LineProtocol(lambda spec: maker(run, spec)(text), seed=seed)
-    run.out.note(f"{text} reads lines: newgame, position, legal, go, quit")
+    run.out.note(f"{text} reads lines: newgame, position, legal, go, id, quit")
     lines = errors = 0
     while not partner.closed:
         line = sys.stdin.readline()

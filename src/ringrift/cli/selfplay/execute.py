@@ -39,12 +39,8 @@ HEALTH = "ai-healthcheck"
 def perform(preset: Preset, given: Options) -> None:
     """Play what the options ask for and print the result."""
     given = with_profile(given)
-    if given.no_numba:
-        raise UsageError(
-            "agents run compiled only",
-            where="--no-numba",
-            hint="--parity-mode strict, which replays on the plain rules",
-        )
+    if given.no_numba and given.benchmark:
+        raise UsageError("--benchmark measures compiled code alone", where="--no-numba")
     if given.soak_profile == HEALTH:
         _all_configurations(preset, given)
     else:
@@ -125,6 +121,7 @@ def make_ready(given: Options, run: Resolved, invocation: Invocation, settings: 
     ready_for(
         invocation,
         disk_gb=max(0.1, run.games * run.plan.bytes_per_game() / GIB),
+        gpu=run.device.gpu is not None,
         memory_gb=run.workers * run.plan.bytes_per_worker() / GIB,
         wait=not given.no_wait,
         config=run.plan.config,
@@ -150,11 +147,11 @@ def play(
     out = invocation.out
     out.note(
         f"{run.plan.config}, {run.mode}, {order.games} games, seed {run.plan.seed}, {order.workers} "
-        f"workers of {order.games_per_worker} games, device {run.device_note}; {order.folder.path}"
+        f"workers of {order.games_per_worker} games, device {run.device.note}; {order.folder.path}"
     )
     for part in run.plan.unavailable:
         out.note(f"left out of {run.mode}: {part}")
-    guard = guard_of(run.plan.config, paths.root, settings, invocation)
+    guard = guard_of(run, paths.root, settings, invocation)
     registered = [m for m in run.plan.models if has_model(paths.model_objects, m)]
     with leases.held(paths.models, registered), out.progress() as progress:
         task = progress.task("starting workers", total=order.games, unit="games")

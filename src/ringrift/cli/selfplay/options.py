@@ -429,16 +429,26 @@ class Options(CanonicalOptions):
             "--batch-size",
             panel=MACHINE,
             min=1,
-            help="Games that a worker holds in lock step.",
+            help="Games that a worker holds in lock step; on a GPU 512 if not given.",
         ),
     ] = None
     device: Annotated[
         str,
-        option("--device", panel=MACHINE, metavar="NAME", help="auto, cpu, cuda or cuda:N."),
+        option(
+            "--device",
+            panel=MACHINE,
+            metavar="NAME",
+            help="Where convolutional nets run: auto, cpu, cuda or cuda:N.",
+        ),
     ] = "auto"
     gpu: Annotated[bool, _flag("--gpu", panel=MACHINE, help="The same as --device cuda.")] = False
     no_numba: Annotated[
-        bool, _flag("--no-numba", panel=MACHINE, help="Refused: agents run compiled only.")
+        bool,
+        _flag(
+            "--no-numba",
+            panel=MACHINE,
+            help="Plain-Python rules at every ply of every game; a difference ends the run.",
+        ),
     ] = False
     gc_interval: Annotated[
         int,

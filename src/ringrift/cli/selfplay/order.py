@@ -88,7 +88,7 @@ def order_of(
         shadow_rate=_shadow_rate(preset, given, settings),
         shadow_threshold=given.shadow_threshold,
         plain_rate=_plain_rate(preset, given),
-        plain_stops=preset.name == "hybrid" and given.parity_mode == "strict",
+        plain_stops=given.no_numba or (preset.name == "hybrid" and given.parity_mode == "strict"),
         fail_on_anomaly=given.fail_on_anomaly,
         min_game_length=given.min_game_length,
         pools=_pools(given, paths.eval_pools),
@@ -125,7 +125,7 @@ def _header(
         "plan": run.plan.as_tree(),
         "models": dict(run.plan.models),
         "unavailable": list(run.plan.unavailable),
-        "device": run.device_note,
+        "device": run.device.note,
         "folder": str(folder.path),
         "store": None if store is None else str(store),
         "jsonl": None if lines is None else str(lines),
@@ -165,7 +165,7 @@ def _shadow_rate(preset: Preset, given: Options, settings: Settings) -> float:
 
 
 def _plain_rate(preset: Preset, given: Options) -> float:
-    if given.soak_profile == "python-strict":
+    if given.soak_profile == "python-strict" or given.no_numba:
         return 1.0
     return PARITY_RATE if preset.name == "hybrid" and given.parity_mode != "off" else 0.0
 
@@ -219,7 +219,7 @@ def _as_begun(plan: RunPlan, folder: RunFolder, watch: ModelWatch) -> RunPlan:
     return plan
 
 
-def guard_of(config: str, root: Path, settings: Settings, invocation: Invocation) -> RunGuard:
+def guard_of(run: Resolved, root: Path, settings: Settings, invocation: Invocation) -> RunGuard:
     """Return the guard that judges the machine while a run goes on."""
     from ringrift.core.watch import ResourceWatch
     from ringrift.selfplay.guarding import RunGuard
@@ -227,10 +227,11 @@ def guard_of(config: str, root: Path, settings: Settings, invocation: Invocation
     def changed(reasons: tuple[str, ...]) -> None:
         invocation.out.note(f"paused: {'; '.join(reasons)}" if reasons else "going on")
 
+    gpu = run.device.gpu
     return RunGuard(
-        watch=ResourceWatch(settings.limits, root),
+        watch=ResourceWatch(settings.limits, root, devices=() if gpu is None else (gpu,)),
         root=root,
-        config=config,
+        config=run.plan.config,
         patience_s=settings.limits.wait_seconds,
         on_change=changed,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringrift.cli.devices import Chosen, chosen_device
 from ringrift.cli.selfplay.models_at_hand import NONE, ModelsAtHand
 from ringrift.cli.selfplay.presets import HEALTH_GAMES, STRICT_GAMES, STRICT_SEED
 from ringrift.core.errors import UsageError
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from ringrift.selfplay.run_plan import RunPlan
 
 STORE = "games.db"
-NVIDIA = Path("/dev/nvidiactl")
-"""Device file that every machine with an NVIDIA driver has."""
+CONVOLUTIONAL = "cnn"
+PLAIN_RULES = "plain-rules"
+"""Tag of games that plain Python replayed at every ply before they were kept."""
+DEVICE_GAMES = 512
+"""Games in lock step on a GPU: as many as one forward pass takes positions."""
 
 MEMORY_SHARE = 0.6
 """Share of the memory that all workers together may take before they are replaced."""
@@ -42,7 +46,7 @@ class Resolved:
     games_per_worker: int
     mode: str
     models: ModelsAtHand
-    device_note: str
+    device: Chosen
 
 
 def resolve(preset: Preset, given: Options, invocation: Invocation, settings: Settings) -> Resolved:
@@ -56,6 +60,7 @@ def resolve(preset: Preset, given: Options, invocation: Invocation, settings: Se
     models = ModelsAtHand.of(invocation, board)
     seed = _seed(preset, given)
     mode, seats = seating_of(preset, given, board, models, settings)
+    device = device_of(given, models, seats)
     plan = RunPlan(
         spec=board,
         seed=seed,
@@ -66,19 +71,20 @@ def resolve(preset: Preset, given: Options, invocation: Invocation, settings: Se
         models=models.files,
         tau_mix=given.temperature_mix,
         purpose="soak" if given.soak_profile else "selfplay",
-        device="cpu",
+        device=device.name,
+        tags=(PLAIN_RULES,) if given.no_numba else (),
         check_invariants=preset.name == "soak",
     )
     games = given.num_games or preset.games
-    workers = min(_workers(given, settings), games)
+    workers = min(_workers(given, settings, device), games)
     return Resolved(
         plan=plan,
         games=games,
         workers=workers,
-        games_per_worker=min(_games_per_worker(preset, given, seats), -(-games // workers)),
+        games_per_worker=min(_games_per_worker(preset, given, seats, device), -(-games // workers)),
         mode=mode,
         models=models,
-        device_note=device_note(given),
+        device=device,
     )
 
 
@@ -126,31 +132,14 @@ def board_of(given: Options) -> BoardSpec:
     return spec
 
 
-def device_note(given: Options) -> str:
-    """Return where a run plays and why; raises `UsageError` for a device that is not there."""
+def device_of(given: Options, models: ModelsAtHand, seats: Seating) -> Chosen:
+    """Return where nets are evaluated; raises `UsageError` for a device that is not there."""
+    from ringrift.selfplay.agents_of import models_of
+
     asked = "cuda" if given.gpu else given.device
-    if asked not in ("auto", "cpu") and asked.partition(":")[0] != "cuda":
-        raise UsageError(f"unknown device {asked!r}", where="--device", hint="auto, cpu, cuda")
-    if asked == "cpu":
-        return "cpu"
-    reason = _no_cuda()
-    if asked == "auto":
-        why = reason or "games are played on the CPU in this version"
-        return f"cpu ({why})"
-    raise UsageError(
-        f"no device {asked}: {reason or 'games are played on the CPU in this version'}",
-        where="--device",
-        hint="--device cpu, or auto",
-    )
-
-
-def _no_cuda() -> str | None:
-    """Say why there is no CUDA device, None where there is one."""
-    if not NVIDIA.exists():
-        return "no CUDA device"
-    from ringrift.agents.benchmarks.gpu_cpu import gpu_reason
-
-    return gpu_reason()
+    playing = {model for text in seats.agents for model in models_of(text, models.board.config)}
+    nets = any(models.kind(model) == CONVOLUTIONAL for model in playing & models.files.keys())
+    return chosen_device(asked, nets=nets)
 
 
 def seating_of(
@@ -282,7 +271,8 @@ def _max_plies(preset: Preset, given: Options, board: BoardSpec) -> int:
     return (small and preset.small_two_player_plies) or default_max_plies(board)
 
 
-def _workers(given: Options, settings: Settings) -> int:
+def _workers(given: Options, settings: Settings, device: Chosen) -> int:
+    """Return the number of processes; on a GPU one holds the whole batch."""
     from ringrift.core.limits import thread_budget
 
     if given.workers != "auto":
@@ -291,12 +281,16 @@ def _workers(given: Options, settings: Settings) -> int:
                 f"{given.workers!r} is no number of workers", where="--workers", hint="auto, or N"
             )
         return int(given.workers)
+    if device.gpu is not None:
+        return 1
     return settings.selfplay.max_concurrent_workers or thread_budget()
 
 
-def _games_per_worker(preset: Preset, given: Options, seats: Seating) -> int:
+def _games_per_worker(preset: Preset, given: Options, seats: Seating, device: Chosen) -> int:
     if given.games_per_worker is not None:
         return given.games_per_worker
+    if device.gpu is not None:
+        return DEVICE_GAMES
     with_net = any("@" in spec for spec in seats.agents)
     return preset.batch or (64 if with_net else 8)
 

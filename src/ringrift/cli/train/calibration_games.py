@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ringrift.cli.invocation import Invocation
-    from ringrift.evaluation.matches import MatchGame, MatchPlan, MatchResult
-    from ringrift.records.record import GameRecord
+    from ringrift.evaluation.results import MatchResult, Tally
 
 GAMES, SIMS = 50, 16
 BASELINES = ("random", "heuristic")
@@ -20,48 +19,39 @@ def measure(
     invocation: Invocation, *, model_id: str, kind: str, config: str, seed: int, games: int = GAMES
 ) -> list[dict[str, Any]]:
     """Play `games` against each baseline; return score and Elo difference with their intervals."""
-    from ringrift.core.limits import thread_budget
-    from ringrift.evaluation.matches import MatchPlan, run_match
-    from ringrift.loop.measure import agent_ref
-    from ringrift.loop.players import Players
+    from ringrift.evaluation.participants import participant
+    from ringrift.evaluation.plans import MatchPlan
+    from ringrift.evaluation.players import MatchPlayers, play_match
+    from ringrift.models.registry import find_model
     from ringrift.records.store import GameStore
     from ringrift.rules import BoardSpec, parse_config
 
     spec = BoardSpec.create(*parse_config(config))
     agent = f"gumbel@{model_id}:eval={EVALS[kind]},sims={SIMS},scale=0"
     paths = invocation.paths()
-    players = Players(workers=thread_budget(), objects=paths.model_objects)
+    files = {model_id: find_model(paths.model_objects, model_id)}
     found = []
     with (
+        MatchPlayers(files) as players,
         GameStore.open(paths.games / "games.db", writer=True) as store,
         invocation.out.progress() as progress,
     ):
+        for baseline in BASELINES:
+            plan = MatchPlan.of_games(
+                games,
+                purpose="calibration",
+                spec=spec,
+                agents=(participant(agent, spec), participant(baseline, spec)),
+                seed=seed,
+            )
+            title = f"model vs {baseline}"
+            task = progress.task(title, total=plan.games, unit="games")
 
-        def play(plan: MatchPlan, wanted: Sequence[MatchGame]) -> Iterator[GameRecord]:
-            for record in players.match(plan, wanted, lambda: False):
-                store.ingest([(record, None)], source="train")
-                yield record
+            def show(games: Tally, bar: Any = task) -> None:
+                bar.update(games.counted)
 
-        try:
-            for baseline in BASELINES:
-                plan = MatchPlan.of_games(
-                    games,
-                    purpose="calibration",
-                    spec=spec,
-                    first=agent_ref(agent, spec),
-                    second=agent_ref(baseline, spec),
-                    seed=seed,
-                )
-                title = f"model vs {baseline}"
-                task = progress.task(title, total=plan.games, unit="games")
-
-                def show(result: MatchResult, bar: Any = task) -> None:
-                    bar.update(result.games)
-
-                found.append(_told(run_match(plan, store, play, title=title, on_progress=show)))
-                task.finish()
-        finally:
-            players.close()
+            found.append(_told(play_match(plan, store, players, title=title, on_progress=show)))
+            task.finish()
     return found
 
 

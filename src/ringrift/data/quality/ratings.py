@@ -33,7 +33,7 @@ class Ratings:
 def read_ratings(folder: Path, config: str) -> Ratings:
     """Return the newest fit of a configuration, without any file the anchor alone.
 
-    Files are `<config>-<digest>.json`, an object whose `ratings` are objects with `agent` (hash) and
+    Files are `<config>-<digest>.json`, an object whose `ratings` are objects with `agent_hash` and
     `elo` (null where unconnected). Raises `DataError` naming file and field.
     """
     files = sorted(folder.glob(f"{config}-*.json"), key=lambda f: (f.stat().st_mtime_ns, f.name))
@@ -56,11 +56,11 @@ def read_ratings(folder: Path, config: str) -> Ratings:
 
 def _pair(path: Path, number: int, row: Any) -> tuple[str, float | None]:
     where = f"{path} field ratings[{number}]"
-    if not isinstance(row, dict) or not isinstance(row.get("agent"), str):
-        raise DataError(f"found {row!r:.80}; expected an object with `agent`", where=where)
+    if not isinstance(row, dict) or not isinstance(row.get("agent_hash"), str):
+        raise DataError(f"found {row!r:.80}; expected an object with `agent_hash`", where=where)
     elo = row.get("elo")
     if elo is None:
-        return row["agent"], None
+        return row["agent_hash"], None
     if isinstance(elo, bool) or not isinstance(elo, int | float) or not math.isfinite(elo):
         raise DataError(f"found {elo!r}; expected a number or null", where=f"{where}.elo")
-    return row["agent"], float(elo)
+    return row["agent_hash"], float(elo)

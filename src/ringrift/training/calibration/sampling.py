@@ -15,7 +15,8 @@ from ringrift.training.measuring.predicting import predict
 if TYPE_CHECKING:
     from ringrift.training.calibration.pairs import Floats
     from ringrift.training.measuring.positions import Positions
-    from ringrift.training.measuring.predicting import Predictor
+    from ringrift.training.measuring.predicting import Predicted, Predictor
+    from ringrift.training.samples.table import SampleTable
 
 LEAST_POSITIONS = 200
 
@@ -89,20 +90,32 @@ def _sampled(model: Predictor, positions: Positions, before: int) -> Sampled:
         ranks = table.rank.reshape(-1, n).astype(np.float64)
         thirds, of_seats = np.repeat(predicted.thirds, n), np.repeat(games, n)
         heads.append(Head(predicted.rank.reshape(-1, n), ranks, thirds, of_seats))
-    seen = 1 if n == 2 else n
+    seen = _seats_told(n)
+    predictions, outcomes = beside_outcomes(predicted, table)
     seats = (table.mover.astype(np.int64)[:, None] - 1 + np.arange(seen)) % n
     agents = np.array([positions.agents[game] for game in table.game.tolist()], np.str_)
     return Sampled(
         positions=len(table),
         heads=tuple(heads),
-        predictions=win_values(predicted.win, seen),
-        outcomes=2.0 * won[:, :seen].ravel() - 1.0,
+        predictions=predictions,
+        outcomes=outcomes,
         thirds=np.repeat(predicted.thirds, seen),
         seats=seats.ravel() + 1,
         plies=np.repeat(table.ply.astype(np.int64), seen),
         games=np.repeat(games, seen),
         agents=np.take_along_axis(agents.reshape(-1, n), seats, 1).ravel(),
     )
+
+
+def beside_outcomes(predicted: Predicted, table: SampleTable) -> tuple[Floats, Floats]:
+    """Return predictions and outcomes of positions, `float64[M]` in [-1, 1]: see `Sampled`."""
+    seats = _seats_told(table.spec.players)
+    won = table.rank[:, :seats, 0].astype(np.float64)
+    return win_values(predicted.win, seats), 2.0 * won.ravel() - 1.0
+
+
+def _seats_told(players: int) -> int:
+    return 1 if players == 2 else players
 
 
 def win_values(logs: Floats, seats: int) -> Floats:

@@ -57,12 +57,25 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was measured of a model that a training made; None what could not be.
+
+    `calibration`: a `CalibrationReport` on validation positions, and how many; `holdout`: what
+    `holdout_evaluation` says; `overfit_gap`: its gap of value loss, nats.
+    """
+
+    calibration: Mapping[str, Any] | None = None
+    holdout: Mapping[str, Any] | None = None
+    overfit_gap: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReport:
     """What a training made; `report.json` holds it as it stands (`report.schema.json`).
 
     `config` is the configuration, `facts` what the task says of its samples, coverage and losses;
     `model_id` and `model_path` are None where it did not come to its end. `calibration`, `holdout` and
-    `overfit_gap` are None until somebody measures them.
+    `overfit_gap` are those of `Measured`, and None without a model.
     """
 
     kind: str

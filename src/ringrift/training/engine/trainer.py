@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ringrift.training.engine.checkpoint import KEPT, Checkpoints
 from ringrift.training.engine.curves import draw_curves
 from ringrift.training.engine.prefetch import Prefetch
-from ringrift.training.engine.report import Epoch, Progress, Status, TrainReport, write_report
+from ringrift.training.engine.report import (
+    Epoch,
+    Measured,
+    Progress,
+    Status,
+    TrainReport,
+    write_report,
+)
 from ringrift.training.engine.run_folder import BEST, CHECKPOINTS, FREE_SETTINGS, RunFolder
 from ringrift.training.engine.schedule import temperature
 from ringrift.training.engine.session import Session, prepared
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
 
 B = TypeVar("B")
 OnProgress = Callable[[Progress], None]
+Measure = Callable[[Path], Measured]
+"""Measures the model file at a path."""
 
 METRICS_EVERY = 50
 """Steps between two lines of metrics; what is not finite is found as late as that."""
@@ -37,6 +46,11 @@ WORSE_FACTOR, WORSE_EPOCHS = 3.0, 3
 """A validation loss above so many times the best, for so many epochs, ends the training."""
 
 
+def unmeasured(_path: Path) -> Measured:
+    """Measure nothing."""
+    return Measured()
+
+
 def train(
     task: Task[B],
     settings: TrainSettings,
@@ -44,18 +58,20 @@ def train(
     *,
     models: Path,
     lineage: Lineage,
+    measure: Measure = unmeasured,
     on_progress: OnProgress | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> TrainReport:
     """Train `task` in `run`, from its newest checkpoint on, and write the best model below `models`.
 
-    Best is the epoch with the lowest validation loss; without validation samples, the last. When
+    Best is the epoch with the lowest validation loss; without validation samples, the last. What
+    `measure` finds of the model is put into the report. When
     `stop` says so a checkpoint is written and the report has the status `interrupted` and no model.
     Raises `TrainingDiverged` for a loss or gradient that is not finite, or a validation loss three
     times the best for three epochs; the best weights stay in the folder, in `best/`.
     """
     with prepared(settings):
-        return _Training(task, settings, run, on_progress, stop).run_all(models, lineage)
+        return _Training(task, settings, run, on_progress, stop).run_all(models, lineage, measure)
 
 
 class _Training(Generic[B]):
@@ -85,7 +101,7 @@ class _Training(Generic[B]):
         self.seconds_before = 0.0
         self.began = self.saved = self.told = self.mark = time.monotonic()
 
-    def run_all(self, models: Path, lineage: Lineage) -> TrainReport:
+    def run_all(self, models: Path, lineage: Lineage, measure: Measure) -> TrainReport:
         """Train to the end, or until stopped, and write the report."""
         self._resume()
         try:
@@ -99,7 +115,7 @@ class _Training(Generic[B]):
             self.run.note(f"interrupted at step {self.session.step} of {self.session.steps}")
             return self._report("interrupted")
         path = self._save_model(models, lineage)
-        report = self._report(self.status, path)
+        report = self._report(self.status, path, measure(path))
         write_report(self.run.path, report)
         draw_curves(report.epochs, self.run.path)
         self.run.note(f"{report.status} at step {report.steps}: model {report.model_id}")
@@ -302,7 +318,9 @@ class _Training(Generic[B]):
         }
         return self.task.save(models, replace(lineage, training={**facts, **lineage.training}))
 
-    def _report(self, status: Status, path: Path | None = None) -> TrainReport:
+    def _report(
+        self, status: Status, path: Path | None = None, measured: Measured | None = None
+    ) -> TrainReport:
         config, session = self.run.config, self.session
         seconds = sum(epoch.seconds for epoch in self.epochs)
         samples = sum(epoch.seconds * epoch.samples_per_s for epoch in self.epochs)
@@ -325,4 +343,5 @@ class _Training(Generic[B]):
             samples_per_s=samples / max(seconds, 1e-9),
             model_id=None if path is None else path.stem,
             model_path=path,
+            **({} if measured is None else asdict(measured)),
         )

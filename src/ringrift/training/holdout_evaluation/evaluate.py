@@ -12,7 +12,12 @@ import numpy as np
 
 from ringrift.core.errors import NegativeResult
 from ringrift.data.dataset.values import VICTORY_TYPES
-from ringrift.training.holdout_evaluation.games import SeenGames, held_out, trained_on
+from ringrift.training.holdout_evaluation.games import (
+    MOST_GAMES,
+    SeenGames,
+    held_out,
+    trained_on,
+)
 from ringrift.training.holdout_evaluation.gap import Gap, gap_of
 from ringrift.training.holdout_evaluation.measures import (
     Figures,
@@ -70,6 +75,8 @@ class Options:
     train_loss: float | None = None
     """value loss that takes the place of the measured training side"""
     seen: SeenGames = field(default_factory=SeenGames)
+    most_games: int = MOST_GAMES
+    """hold-out games measured at most; of more a part is taken by the hash of their ids"""
     on_games: Callable[[int, int], None] = lambda _done, _total: None
 
 
@@ -138,7 +145,7 @@ def evaluate(model: Model, options: Options) -> Evaluation:
     """
     training: Mapping[str, Any] = model.card["training"] or {}
     seen = options.seen
-    held = held_out(options.stores, model.spec, seen.lineage)
+    held = held_out(options.stores, model.spec, seen.lineage, most=options.most_games)
     source, trained = trained_on(options.stores, model.spec, seen.own)
     learned = trained.drawn(len(held.side) if options.train_loss is None else 0)
     q_mix = _q_mix(training)

@@ -10,7 +10,7 @@ from ringrift.rules import BoardSpec
 from ringrift.training.measuring.games import Side, find_games
 
 MOST_GAMES = 2_000
-"""Hold-out games measured at most; of more a part is taken by the hash of their ids."""
+"""Hold-out games measured at most, unless told otherwise."""
 MOST_TRAINED = 20_000
 """Newest trainable games looked at where nobody knows which ones a model was trained on."""
 DATASET, TRAINABLE = "dataset", "trainable"
@@ -41,11 +41,13 @@ class HeldOut:
     left_out: int
 
 
-def held_out(stores: Sequence[Path], spec: BoardSpec, seen: frozenset[str]) -> HeldOut:
-    """Return the hold-out games that a lineage has not seen."""
+def held_out(
+    stores: Sequence[Path], spec: BoardSpec, seen: frozenset[str], *, most: int = MOST_GAMES
+) -> HeldOut:
+    """Return at most so many of the hold-out games that a lineage has not seen."""
     every = find_games(stores, spec, "holdout")
     left = every.without(seen)
-    return HeldOut(side=left.drawn(MOST_GAMES), found=len(left), left_out=len(every) - len(left))
+    return HeldOut(side=left.drawn(most), found=len(left), left_out=len(every) - len(left))
 
 
 def trained_on(stores: Sequence[Path], spec: BoardSpec, own: frozenset[str]) -> tuple[str, Side]:

@@ -13,7 +13,6 @@ from ringrift.core.files import lock
 from ringrift.training.pipeline.jobs import FinishedJob, JobBook, job_id
 
 STAGES = ("collect", "pool", "backfill", "export", "train", "elo", "sync")
-SKIPPABLE = ("collect", "backfill", "train", "elo", "sync")
 
 State = Literal["done", "finished before", "to do", "skipped"]
 Results = Mapping[str, Mapping[str, Any]]

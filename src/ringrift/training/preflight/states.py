@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ringrift.nets.container import ModelError, read_card
-from ringrift.nets.loading import open_model, spec_of
+from ringrift.nets.container import ModelError
+from ringrift.nets.loading import open_described
 from ringrift.training.preflight.model import Check, Context, Part, of_parts
 
 
@@ -22,8 +22,7 @@ def check_checkpoints(context: Context) -> Check:
 def _champion(context: Context, config: str) -> Iterator[Part]:
     path = context.champions[config]
     try:
-        identity, card = read_card(path)
-        open_model(path, spec_of(card, str(path)))
+        identity = open_described(path).id
     except ModelError as error:
         yield Part("FAIL", f"{config}: {error.message} ({path})", "ringrift models restore")
         return

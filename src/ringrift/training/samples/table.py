@@ -5,7 +5,7 @@ Positions stay packed; what encodes them lies in `samples.cnn` and `samples.nnue
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -100,13 +100,6 @@ def read_tables(dataset: Dataset, *, q_mix: float = 0.3) -> tuple[SampleTable, S
     whole = table_of(dataset.arrays, dataset.manifest, q_mix=q_mix)
     held = dataset.arrays["split_val"].astype(np.bool_)
     return whole.take(np.flatnonzero(~held)), whole.take(np.flatnonzero(held))
-
-
-def part_tables(dataset: Dataset, *, q_mix: float = 0.3) -> Iterator[SampleTable]:
-    """Yield the training side part by part, for datasets that do not fit into memory."""
-    for arrays in dataset.parts():
-        side = np.flatnonzero(arrays["split_val"] == 0)
-        yield table_of(arrays, dataset.manifest, q_mix=q_mix).take(side)
 
 
 class Described(Protocol):

@@ -134,13 +134,6 @@ def run_study(
         return _result(study, order)
 
 
-def read_study(order: StudyOrder, path: Path) -> StudyResult:
-    """Return what a study found so far; changes nothing where there is none."""
-    if not path.exists():
-        return StudyResult(name=order.name, trials=(), complete=False)
-    return _result(_open(order, path), order)
-
-
 def _open(order: StudyOrder, path: Path) -> optuna.Study:
     return optuna.create_study(
         storage=f"sqlite:///{path}",

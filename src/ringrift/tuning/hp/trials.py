@@ -47,7 +47,10 @@ class TrainingTrials:
         self._epochs = epochs
         self._stop = stop
         self._job = replace(
-            job, source=Source(data_path=found.dataset.path), objects=folder / "objects"
+            job,
+            source=Source(data_path=found.dataset.path),
+            objects=folder / "objects",
+            measured=False,
         )
 
     def present(self, names: tuple[str, ...]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Random openings that every side of a match plays (`evaluation.md` 2, the thin version).
+"""Random openings, and lists of them that follow from a seed alone (`evaluation.md` 2).
 
 An opening is a list of packed moves from the start: 4 to 10 random choices for two players, times
-half the players for more, bookkeeping plies between them included. The game is not over after it,
-no swap is on offer, and no other opening of the list leads to the same position.
+half the players for more, forced plies between them included. The game is not over after it and no
+swap is on offer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def openings(
     min_choices: int = MIN_CHOICES,
     max_choices: int = MAX_CHOICES,
 ) -> tuple[tuple[int, ...], ...]:
-    """Return `count` openings; the first ones are the same whatever `count` is.
+    """Return `count` openings of different positions; the first are the same whatever `count` is.
 
     Raises `DataError` where the rules do not offer as many positions.
     """
@@ -39,9 +39,9 @@ def openings(
     seen: set[int] = set()
     number = failures = 0
     while len(found) < count:
-        drawn = _draw(spec, seed, number, min_choices, max_choices)
+        drawn = draw(spec, seed, number, min_choices, max_choices)
         number += 1
-        if drawn is None or drawn[1] in seen:
+        if drawn is None or drawn[1].hash64 in seen:
             failures += 1
             if failures > MOST_TRIES + count:
                 raise DataError(
@@ -49,7 +49,7 @@ def openings(
                     f"{min_choices}-{max_choices} choices found; expected {count}"
                 )
             continue
-        seen.add(drawn[1])
+        seen.add(drawn[1].hash64)
         found.append(drawn[0])
     return tuple(found)
 
@@ -60,10 +60,10 @@ def book_hash(spec: BoardSpec, seed: int, count: int) -> str:
     return content_id("openings", canonical_json([spec.hash, moves]))
 
 
-def _draw(
+def draw(
     spec: BoardSpec, seed: int, number: int, least: int, most: int
-) -> tuple[tuple[int, ...], int] | None:
-    """Play one opening; return its moves and the position's hash, `None` if it is of no use."""
+) -> tuple[tuple[int, ...], Position] | None:
+    """Play opening `number` of a seed; return its moves and position, `None` if it is of no use."""
     a, b = streams.stream(seed, number, 0, streams.OPENING)
     drawn = least + streams.below(a, b, _COUNT, most - least + 1)
     left = -(-int(drawn) * spec.players // 2)
@@ -81,6 +81,11 @@ def _draw(
             left -= 1
         played.append(choices[index])
         position.play(choices[index])
-    if position.is_over or any(mv.kind_of(int(m)) == mv.SWAP for m in position.legal_packed()):
+    if position.is_over or swap_pending(position):
         return None
-    return tuple(played), position.hash64
+    return tuple(played), position
+
+
+def swap_pending(position: Position) -> bool:
+    """Tell whether the seat to move is offered a swap."""
+    return any(mv.kind_of(int(move)) == mv.SWAP for move in position.legal_packed())
