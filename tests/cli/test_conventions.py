@@ -200,6 +200,7 @@ RUN_EXAMPLES = {
     "ringrift eval openings check --config-key square8_2p",
     "ringrift eval openings show --config-key hex8_3p --part reserved",
     "ringrift eval openings show --limit 1 --json",
+    "ringrift eval gauntlet",
     "ringrift games export --output games.jsonl",
     "ringrift games export --output replays.db --to gamereplaydb --purpose match --json",
     "ringrift games list --purpose match --limit 10",

@@ -120,6 +120,7 @@ def test_what_makes_no_gauntlet_is_exit_2(root, run, words, told):
     assert told in found["error"]["message"] + str(found["error"]["hint"]) + err
 
 
+@pytest.mark.acceptance
 @pytest.mark.slow
 def test_a_gauntlet_is_played_shown_again_and_drawn(root, run, tmp_path):
     folder, ids = root

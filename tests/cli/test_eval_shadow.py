@@ -11,8 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from ringrift.cli.reference.schemas import schema_of
 from ringrift.nets.nnue.file import init_nnue
 from ringrift.rules import BoardSpec
+
+sys.path.insert(0, str(Path(__file__).parent))
+from json_schema import problems
+
+sys.path.pop(0)
 
 CONFIG = "square8_2p"
 PROGRAM = Path(sys.executable).with_name("ringrift")
@@ -41,6 +47,7 @@ def test_a_plan_lists_the_matches(root, ringrift):
     model = add_model(root / "models" / "objects", 1).stem
     code, out, _ = ringrift("eval", "shadow", "--full", "--quick", "--dry-run", "--json")
     found = json.loads(out)
+    assert problems(schema_of("eval shadow"), found) == []
     assert (code, found["results"]) == (0, [])
     assert {plan["model_id"] for plan in found["plans"]} == {model}
     assert [plan["games"] for plan in found["plans"]] == [10, 50, 50, 50, 50]
@@ -62,6 +69,7 @@ def test_a_quick_round_of_16_simulations_ends_within_60_s(root, ringrift):
     began_s = time.monotonic()
     code, out, _ = ringrift("eval", "shadow", "--quick", "--sims", "16", "--json")
     assert code == 0
+    assert problems(schema_of("eval shadow"), json.loads(out)) == []
     (result,) = json.loads(out)["results"]
     assert (result["games_played"], result["success"]) == (10, True)
     assert time.monotonic() - began_s < 60

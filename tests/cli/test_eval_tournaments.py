@@ -109,7 +109,7 @@ def test_a_second_daemon_is_told_to_try_later(root, run):
         assert run("auto", "--daemon", code=75)["error"]["code"] == 75
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_a_tournament_is_played_once_and_ranked(root, run):
     line = ("tournament", "--baselines-only", "--games", "10", "--seed", "3")
     planned = run(*line)["configurations"][0]["tournament"]
@@ -163,3 +163,21 @@ def test_diverse_lists_every_configuration(root, run):
     assert (games["hexagonal_2p"], games["hexagonal_3p"], games["hexagonal_4p"]) == (100, 51, 52)
     assert all(row["agents"] == ["heuristic", "mcts:noise=0", "alphabeta"] for row in rows)
     assert all(row["estimated_s"] is None for row in rows)
+
+
+def test_archiving_marks_who_is_surely_weak_and_never_the_champion(root, ringrift):
+    from ringrift.cli.eval.tournament_rounds import Order, Tournaments
+    from ringrift.cli.invocation import begin
+    from ringrift.models.listing import list_models
+
+    old, new = fallen(root, 60, 11)
+    common = {"configs": ("square8_2p",), "games": 2, "most_meetings": None, "top_n": None}
+    common |= {"sims": 1, "kinds": ("mcts",), "models": ("nnue",), "baselines": True}
+    common |= {"matchmaking": False, "reach_elo": 200.0, "seed": 1, "workers": 1}
+    common |= {"store": None, "plot": None}
+    run = begin(["--root", str(root.root)])
+    assert Tournaments(run, Order(archive_below=500.0, **common))._archive("square8_2p") == []
+    assert Tournaments(run, Order(archive_below=2000.0, **common))._archive("square8_2p") == [old]
+    statuses = {model.id: model.status for model in list_models(root.models).models}
+    assert statuses == {old: "archived", new: "champion"}
+    assert (root.models / "objects" / old[:2] / f"{old}.safetensors").is_file()

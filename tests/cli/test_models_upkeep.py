@@ -128,7 +128,7 @@ def test_matches_of_a_model_without_a_card_are_named(root, call):
         for n, model in enumerate((ids[0], "f" * 64))
     ]
     game = build_record(spec, 0, agents, moves, meta=GameMeta(purpose="match", run="r", index=0))
-    with GameStore.open(folder / "data" / "games" / "selfplay.db", writer=True) as store:
+    with GameStore.open(folder / "data" / "games" / "games.db", writer=True) as store:
         store.ingest([(game, None)])
     code, found, _ = call("validate")
     assert (code, found["counts"]) == (1, {"ok": 4, "participant_unknown": 1})

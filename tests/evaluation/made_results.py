@@ -3,7 +3,8 @@
 import hashlib
 import random
 
-from ringrift.evaluation.results import PlayedGame, Tally
+from ringrift.evaluation.results import PlayedGame
+from ringrift.evaluation.tally import Tally
 
 
 def by_rates(rates, seed=0):

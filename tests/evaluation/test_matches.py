@@ -8,8 +8,8 @@ from ringrift.core.errors import DataError, UsageError
 from ringrift.core.ids import content_id
 from ringrift.evaluation.matches import MatchAborted, run_match, stored_games
 from ringrift.evaluation.plans import MatchPlan
-from ringrift.evaluation.results import Tally
 from ringrift.evaluation.sprt import SequentialTest
+from ringrift.evaluation.tally import Tally
 from ringrift.records.record import AgentRef, GameMeta
 from ringrift.records.store import GameStore
 from ringrift.records.verify import build_record

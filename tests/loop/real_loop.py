@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 from ringrift.core.paths import Paths
-from ringrift.loop.control import STORE
 from ringrift.models.decisions import read_chain
 from ringrift.models.registry import model_ids
 from ringrift.records.store import GameStore
@@ -73,7 +72,7 @@ def finish(process):
 def check_whole(root, games_per_generation=GAMES, generations=GENERATIONS):
     """No game twice, each replays to its hash, every stage done once, the run complete."""
     paths = Paths(root)
-    with GameStore.open(paths.games / STORE) as store:
+    with GameStore.open(paths.game_store) as store:
         assert store.verify_all().failures == ()
         games = [record for _, record, _ in store.records(CONFIG)]
     keys = [(game.meta.run, game.meta.index) for game in games]

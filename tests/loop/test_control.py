@@ -7,7 +7,7 @@ import pytest
 from ringrift.core.errors import BusyError, RingriftError, UsageError
 from ringrift.core.files import lock
 from ringrift.core.paths import Paths
-from ringrift.loop.control import STORE, run_loop
+from ringrift.loop.control import run_loop
 from ringrift.loop.facts import Facts, next_stage
 from ringrift.loop.measure import Matches
 from ringrift.loop.plan import spec_of
@@ -44,7 +44,7 @@ def go(
 
 
 def stored(paths):
-    with GameStore.open(paths.games / STORE) as store:
+    with GameStore.open(paths.game_store) as store:
         return [record for _, record, _ in store.records("square8_2p")]
 
 

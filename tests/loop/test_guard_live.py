@@ -13,7 +13,6 @@ import pytest
 from ringrift.core.emergency import halt, resume
 from ringrift.core.errors import DataError
 from ringrift.core.paths import Paths
-from ringrift.loop.control import STORE
 from ringrift.records.store import GameStore
 
 from .real_loop import CONFIG, LIMIT_S, check_whole, finish, start
@@ -61,7 +60,7 @@ def await_(process, condition, limit_s=LIMIT_S):
 
 
 def games(root):
-    path = Paths(root).games / STORE
+    path = Paths(root).game_store
     if not path.exists():
         return 0
     try:

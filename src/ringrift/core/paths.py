@@ -64,8 +64,13 @@ class Paths:
 
     @property
     def games(self) -> Path:
-        """The game store."""
+        """Game stores."""
         return self.root / "data" / "games"
+
+    @property
+    def game_store(self) -> Path:
+        """The one store of the installation's games."""
+        return self.games / "games.db"
 
     @property
     def selfplay(self) -> Path:

@@ -91,7 +91,7 @@ def _parts(place: str) -> list[tuple[Path, str]]:
         if (path / RESULT).is_file():
             return [(path / RESULT, "match")]
         paths = Paths(path.resolve())
-        found = [(paths.games / "games.db", "store"), (paths.data / GAUNTLETS, "results")]
+        found = [(paths.game_store, "store"), (paths.data / GAUNTLETS, "results")]
         return [part for part in found if part[0].is_file()] or [(path, "nothing")]
     if not path.is_file():
         return [(path, "host")]

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from ringrift.core.errors import DataError, RingriftError
 from ringrift.evaluation.plans import MatchGame, MatchPlan
-from ringrift.evaluation.results import MatchResult, PlayedGame, Tally
+from ringrift.evaluation.results import MatchResult, PlayedGame
+from ringrift.evaluation.tally import Tally
 from ringrift.records.record import GameRecord
 from ringrift.records.stored_plans import StoredPlans
 

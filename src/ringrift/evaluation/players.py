@@ -19,7 +19,8 @@ from ringrift.selfplay.workers import GamesFailed, WorkerPool
 if TYPE_CHECKING:
     from ringrift.evaluation.matches import Playing, Wanted
     from ringrift.evaluation.plans import MatchGame, MatchPlan
-    from ringrift.evaluation.results import MatchResult, Tally
+    from ringrift.evaluation.results import MatchResult
+    from ringrift.evaluation.tally import Tally
     from ringrift.records.record import GameRecord
     from ringrift.records.store import GameStore
 

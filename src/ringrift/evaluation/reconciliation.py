@@ -266,7 +266,7 @@ def store_of(peer: str) -> Path:
     """
     path = Path(peer).expanduser()
     if path.is_dir():
-        return Paths(path.resolve()).games / "games.db"
+        return Paths(path.resolve()).game_store
     if path.is_file():
         return path
     raise NotRunningError(

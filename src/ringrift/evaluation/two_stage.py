@@ -1,8 +1,9 @@
 """Sift many models: a few games to sort out the weak, then many to rank the others.
 
 `evaluation.md` 8. Stage 1 asks for a rate of the model alone against each of two opponents and ends
-as soon as its outcome is fixed; stage 2, with search, ranks by the lower bound of the pooled Wilson interval. Everything follows
-from the results of plans, so games played elsewhere count and none is played twice.
+as soon as its outcome is fixed; stage 2, with search, ranks by the lower bound of the pooled Wilson
+interval. Everything follows from the results of plans, so games played elsewhere count and none is
+played twice.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from ringrift.core.files import lock
 from ringrift.core.ids import short
 from ringrift.evaluation.matches import run_match
 from ringrift.evaluation.promotion import NamedMatch, derived_seed
-from ringrift.evaluation.results import MatchResult, Tally
+from ringrift.evaluation.results import MatchResult
+from ringrift.evaluation.tally import Tally
 from ringrift.loop.child import ChildStopped
 from ringrift.loop.facts import Facts, next_stage
 from ringrift.loop.interfaces import (
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
     from ringrift.core.paths import Paths
     from ringrift.rules import BoardSpec
 
-STORE = "selfplay.db"
 TRAINING = "training"
 INGEST_EVERY = 16
 REJECTIONS_BEFORE_RETURN = 3
@@ -541,7 +541,7 @@ def run_loop(
     `settings` goes into the run folder as it is: values, their origins, versions. Raises `BusyError`
     naming the process of another loop on the same root.
     """
-    store_path = paths.games / STORE
+    store_path = paths.game_store
     with ExitStack() as stack:
         stack.enter_context(
             lock(paths.coordination / "loop.lock", what="the loop of this data root")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ringrift.core.errors import NegativeResult
 from ringrift.evaluation.matches import run_match
 from ringrift.evaluation.promotion import promotion_evidence
-from ringrift.evaluation.results import MatchResult, Tally
+from ringrift.evaluation.results import MatchResult
+from ringrift.evaluation.tally import Tally
 from ringrift.loop.measure import Matches
 from ringrift.loop.plan import spec_of
 from ringrift.models.candidates import Known, regression_opponents

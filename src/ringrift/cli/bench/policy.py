@@ -229,7 +229,7 @@ def policy(
 def _store_of_root(paths: Paths | None) -> list[Path]:
     if paths is None:
         raise UsageError("no game store: there is no data root", where="--db", hint="--db FILE")
-    return [paths.games / "games.db"]
+    return [paths.game_store]
 
 
 def _of_run(folder: Path) -> tuple[str, str | None]:

@@ -125,7 +125,7 @@ class _Rounds:
         only = {
             key for key, on, by in pairs if self.board in (None, on) and self.players in (None, by)
         }
-        counts = count_games(paths.games / "games.db", paths.npz, enabled)
+        counts = count_games(paths.game_store, paths.npz, enabled)
         return decide(
             counts, target_games=self.settings.data.target_games, only=only, force=self.force
         )
@@ -138,7 +138,7 @@ class _Rounds:
         paths = self.invocation.paths()
         decisions = self.decide()
         wanted = sum(decision.exported for decision in decisions)
-        store = paths.games / "games.db"
+        store = paths.game_store
         if wanted:
             require_sources([store])
         with self.invocation.out.progress() as progress:

@@ -123,7 +123,7 @@ def _reserve(
 ) -> None:
     from ringrift.data.holdout.reserve import reserve, would_reserve
 
-    default = invocation.paths(create=not dry_run).games / "games.db"
+    default = invocation.paths(create=not dry_run).game_store
     stores = [default] if not db and not default.is_file() else stores_of(invocation, db)
     done = [would_reserve(s, percent) if dry_run else reserve(s, percent) for s in stores]
     verb = "would move" if dry_run else "moved"

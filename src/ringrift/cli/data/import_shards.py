@@ -49,7 +49,7 @@ def import_shards(
     invocation = current()
     limit = invocation.settings().values.safety.parity_failure_rate_max
     files = shard_files(expand_paths(paths, what="PATH"))
-    store = db if db is not None else invocation.paths(create=not dry_run).games / "games.db"
+    store = db if db is not None else invocation.paths(create=not dry_run).game_store
     with invocation.out.progress() as progress:
         task = progress.task("importing", unit="games")
         report = would_import(files, store) if dry_run else take(files, store, on_game=task.advance)

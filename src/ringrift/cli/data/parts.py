@@ -55,7 +55,7 @@ def stores_of(invocation: Invocation, given: list[Path] | None) -> list[Path]:
     """Return the stores that `--db` means, the installation's without it."""
     from ringrift.data.stores import store_files
 
-    default = Path() if given else invocation.paths(create=False).games / "games.db"
+    default = Path() if given else invocation.paths(create=False).game_store
     return store_files(given or [], default)
 
 

@@ -157,7 +157,7 @@ def pool(
     invocation = current()
     paths = invocation.paths(create=False)
     request = PoolRequest(
-        output=output or paths.games / "games.db",
+        output=output or paths.game_store,
         holdout=holdout_db,
         quarantine=quarantine_db,
         board=board_of(board),

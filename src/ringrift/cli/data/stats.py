@@ -268,7 +268,7 @@ def _check_places(output: Path | None, plots: Path | None) -> None:
 def _installed(invocation: Invocation) -> tuple[list[Path], list[Path]]:
     """Return the store and the folder of JSON lines of the installation, as far as they exist."""
     paths = invocation.paths(create=False)
-    store = paths.games / "games.db"
+    store = paths.game_store
     return (
         stores_of(invocation, [store]) if store.is_file() else [],
         [paths.selfplay] if paths.selfplay.is_dir() else [],

@@ -51,7 +51,7 @@ def aggregate(
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Bring results of several places together, games and numbers apart.
+    """Unite results of several places, games and numbers apart.
 
     Reads stores, run folders, files of records, lists of gauntlets and foreign SQLite files with a
     table match_history. Match games are united by id and replayed before they count. Numbers without

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ringrift.evaluation.contenders import ModelRow
     from ringrift.evaluation.matches import Store
     from ringrift.evaluation.ratings.service import RatingSource
-    from ringrift.evaluation.results import MatchResult, Tally
+    from ringrift.evaluation.results import MatchResult
+    from ringrift.evaluation.tally import Tally
     from ringrift.evaluation.tournaments import Meeting, Outcome, Tournament
     from ringrift.records.store import GameStore
 
@@ -131,7 +132,7 @@ def looking_in(source: RatingSource) -> Iterator[GameStore | None]:
 def look(tournament: Tournament, source: RatingSource, store: Store | None) -> Outcome:
     """Return what is stored of a tournament; without a store nothing is."""
     from ringrift.evaluation.matches import stored
-    from ringrift.evaluation.results import Tally
+    from ringrift.evaluation.tally import Tally
 
     def results(meetings: Sequence[Meeting]) -> list[MatchResult]:
         return [

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from ringrift.cli.invocation import Invocation
     from ringrift.core.interrupt import Stop
     from ringrift.evaluation.contenders import Contender, ModelRow, Search
-    from ringrift.evaluation.results import MatchResult, Tally
+    from ringrift.evaluation.results import MatchResult
+    from ringrift.evaluation.tally import Tally
     from ringrift.evaluation.two_stage import Titled
     from ringrift.records.store import GameStore
 
-STORE = "games.db"
 DEFAULT_CONFIG = "square8_2p"
 NET, NNUE = ("cnn",), ("nnue", "nnue-policy")
 
 
 def store_of(run: Invocation) -> Path:
     """Return the file of the store that keeps match games."""
-    return run.paths(create=False).games / STORE
+    return run.paths(create=False).game_store
 
 
 def search_of(run: Invocation, sims: int | None) -> Search:
@@ -156,7 +156,7 @@ def table(run: Invocation, models: Iterable[ModelRow], workers: int | None) -> I
     from ringrift.evaluation.players import MatchPlayers
     from ringrift.records.store import GameStore
 
-    path = run.paths().games / STORE
+    path = run.paths().game_store
     most = thread_budget()
     with (
         GameStore.open(path, writer=True) as store,
@@ -195,7 +195,7 @@ def looking(run: Invocation) -> Iterator[GameStore | None]:
 def looked_up(store: GameStore | None, wanted: Sequence[Titled]) -> list[MatchResult]:
     """Return what is stored of some matches; without a store nothing is."""
     from ringrift.evaluation.matches import stored
-    from ringrift.evaluation.results import Tally
+    from ringrift.evaluation.tally import Tally
 
     return [
         (Tally(each.plan) if store is None else stored(each.plan, store)).result(each.title)

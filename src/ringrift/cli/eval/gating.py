@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ringrift.records.record import AgentRef
     from ringrift.rules import BoardSpec
 
-STORE = "games.db"
 TITLE = "candidate vs baseline"
 
 
@@ -114,7 +113,7 @@ def play(
     paths, settings = run.paths(), run.settings()
     folder = MatchFolder.of(paths.runs, plan)
     with (
-        GameStore.open(paths.games / STORE, writer=True) as store,
+        GameStore.open(paths.game_store, writer=True) as store,
         cooperative_stop() as stop,
         run.out.progress() as progress,
         MatchPlayers(

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ringrift.core.interrupt import Stop
     from ringrift.evaluation.match_folder import MatchFolder
     from ringrift.evaluation.ratings.pictures import PlotFormat
-    from ringrift.evaluation.results import MatchResult, Tally
+    from ringrift.evaluation.results import MatchResult
+    from ringrift.evaluation.tally import Tally
     from ringrift.records.store import GameStore
 
-STORE = "games.db"
 KEPT_EVERY_S = 10.0
 
 
@@ -31,7 +31,7 @@ def is_finished(run: Invocation, wanted: PlannedMatch) -> bool:
     from ringrift.evaluation.matches import stored
     from ringrift.records.store import GameStore
 
-    path = run.paths(create=False).games / STORE
+    path = run.paths(create=False).game_store
     if not path.is_file():
         return False
     try:
@@ -60,7 +60,7 @@ def play_and_show(
             f"{wanted.asked_games} games are rounded up to {plan.games}: whole blocks of "
             f"{plan.players}"
         )
-    with GameStore.open(paths.games / STORE, writer=True) as store, cooperative_stop() as stop:
+    with GameStore.open(paths.game_store, writer=True) as store, cooperative_stop() as stop:
         folder.begin(
             plan,
             {
@@ -96,7 +96,7 @@ def recount(run: Invocation, wanted: PlannedMatch, without: Sequence[str]) -> Ma
     from ringrift.evaluation.matches import stored
     from ringrift.records.store import GameStore
 
-    with GameStore.open(run.paths(create=False).games / STORE) as store:
+    with GameStore.open(run.paths(create=False).game_store) as store:
         result = stored(wanted.plan, store, without=without).result(_title(wanted))
     report = match_report(wanted.plan, result)
     show_result(run.out, wanted, result, {**report, "excluded": sorted(set(without))}, None)

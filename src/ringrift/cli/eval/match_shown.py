@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ringrift.evaluation.chances import Chances
     from ringrift.evaluation.plans import MatchPlan
     from ringrift.evaluation.ratings.pictures import PlotFormat
-    from ringrift.evaluation.results import MatchResult, Tally
+    from ringrift.evaluation.results import MatchResult
+    from ringrift.evaluation.tally import Tally
 
 DRAWN_EVERY_S = 0.25
 SHARE_OF_TIME = 20

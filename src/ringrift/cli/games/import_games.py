@@ -105,7 +105,7 @@ def import_games(
     invocation = current()
     options = _options(form, board, players, mode, line_length, limit)
     paths = existing(expand_paths(files, what="FILE"))
-    store = db if db is not None else invocation.paths(create=not dry_run).games / "games.db"
+    store = db if db is not None else invocation.paths(create=not dry_run).game_store
     found = ImportReport()
     _run(invocation, paths, options, store, found, dry_run=dry_run)
     ok = found.imported > 0 and not (strict and found.rejected)

@@ -85,7 +85,7 @@ Limit = Annotated[
 
 def store_path(invocation: Invocation, db: Path | None) -> Path:
     """Return the store of `--db` or of the installation; a missing one is a `UsageError`."""
-    path = db if db is not None else invocation.paths(create=False).games / "games.db"
+    path = db if db is not None else invocation.paths(create=False).game_store
     if not path.is_file():
         raise UsageError(f"no game store {path}", where="--db", hint="--db FILE or --root DIR")
     return path

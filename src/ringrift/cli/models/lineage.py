@@ -81,7 +81,7 @@ def lineage(
         paths.npz,
         identity,
         depth=depth,
-        matched=played_matches(paths.games / "games.db"),
+        matched=played_matches(paths.game_store),
         ratings=ratings_in(paths),
     )
     if graph is not None:

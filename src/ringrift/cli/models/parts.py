@@ -123,7 +123,7 @@ def listing_of(invocation: Invocation, *, sort: Sort = "created") -> Listing:
     from ringrift.models.listing import list_models, played_matches
 
     paths = invocation.paths(create=False)
-    store = paths.games / "games.db"
+    store = paths.game_store
     return list_models(
         paths.models,
         matched=played_matches(store),

@@ -230,7 +230,7 @@ def promote(
 ) -> None:
     """Test candidates, decide, and move the champion.
 
-    Reads models, matches (data/games/selfplay.db), hold-out results and ratings. A candidate must
+    Reads models, matches (data/games/games.db), hold-out results and ratings. A candidate must
     pass the floors against random and heuristic, the sequential test against the champion, games
     against former champions, and the hold-out. Writes what it plays, one decision for each candidate
     to models/decisions with every number it was made from, then aliases and

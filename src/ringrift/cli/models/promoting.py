@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ringrift.cli.invocation import Invocation
     from ringrift.core.interrupt import Stop
     from ringrift.core.settings import Settings
-    from ringrift.evaluation.results import Tally
+    from ringrift.evaluation.tally import Tally
     from ringrift.loop.promoting import Measuring
     from ringrift.models.candidates import Candidate
     from ringrift.models.decisions import Chain, Decision
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-STORE = "selfplay.db"
 PARTLY_DONE = 5
 
 
@@ -122,7 +121,7 @@ class Promotions:
             load_hyperparameters(root=self._run.known_root()), config, settings=self._loaded
         )
         plan = make_plan(self.settings, merged.values, config=config, seed=self._seed)
-        store = stack.enter_context(_store(GameStore, paths.games / STORE, writer=stop is not None))
+        store = stack.enter_context(_store(GameStore, paths.game_store, writer=stop is not None))
         made: list[Players] = []
 
         def workers() -> Players:

@@ -200,7 +200,7 @@ def _stored(run: Invocation, game: str, ply: int | None) -> Position:
     """Return a position of a stored game."""
     from ringrift.records import GameStore, Replayer
 
-    path = run.paths(create=False).games / "games.db"
+    path = run.paths(create=False).game_store
     if not path.is_file():
         raise UsageError(f"no game store {path}", where="--game", hint="--root DIR")
     with GameStore.open(path) as store:

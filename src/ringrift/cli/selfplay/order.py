@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ringrift.cli.selfplay.models_at_hand import ModelsAtHand
 from ringrift.cli.selfplay.presets import PARITY_RATE
 from ringrift.cli.selfplay.resolve import (
-    STORE,
     Resolved,
     store_path,
     watched_model,
@@ -100,7 +99,7 @@ def _kind_of(store: Path | None, paths: Paths) -> str:
     """Return the kind of a store that is made: only the installation's is a source of training."""
     from ringrift.records.schema import CANONICAL, SELFPLAY
 
-    own = (paths.games / STORE).resolve()
+    own = (paths.game_store).resolve()
     return CANONICAL if store is None or store.resolve() == own else SELFPLAY
 
 

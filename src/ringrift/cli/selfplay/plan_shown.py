@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringrift.cli.output import Column
 from ringrift.cli.selfplay.order import default_folder
-from ringrift.cli.selfplay.resolve import STORE, Resolved
+from ringrift.cli.selfplay.resolve import Resolved
 from ringrift.core.paths import Paths
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def plan_fields(
     key = key_of(tree)
     paths = Paths(invocation.known_root() or Path.cwd())
     folder = given.output_dir or default_folder(preset, run, paths.selfplay, key)
-    store = None if given.no_record_db else given.record_db or paths.games / STORE
+    store = None if given.no_record_db else given.record_db or paths.game_store
     return {
         "plan": tree,
         "key": key,

@@ -110,7 +110,7 @@ def reanalyze(
     invocation = current()
     if files and output is None:
         raise UsageError("files are given but no --output", hint="--output FILE")
-    store = invocation.paths(create=False).games / "games.db"
+    store = invocation.paths(create=False).game_store
     if not files and not store.is_file():
         raise UsageError(f"no game store {store}", where="--input", hint="--input FILE")
     if not dry_run:

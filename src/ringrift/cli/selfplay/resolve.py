@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ringrift.selfplay.openings import Openings
     from ringrift.selfplay.run_plan import RunPlan
 
-STORE = "games.db"
 CONVOLUTIONAL = "cnn"
 PLAIN_RULES = "plain-rules"
 """Tag of games that plain Python replayed at every ply before they were kept."""
@@ -237,7 +236,7 @@ def store_path(given: Options, invocation: Invocation) -> Path:
     """Return the game store of a call."""
     if given.record_db is not None:
         return given.record_db
-    return invocation.paths(create=False).games / STORE
+    return invocation.paths(create=False).game_store
 
 
 def worker_memory_mb(given: Options, workers: int) -> int | None:

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ringrift.cli.invocation import Invocation
-    from ringrift.evaluation.results import MatchResult, Tally
+    from ringrift.evaluation.results import MatchResult
+    from ringrift.evaluation.tally import Tally
 
 GAMES, SIMS = 50, 16
 BASELINES = ("random", "heuristic")
@@ -33,7 +34,7 @@ def measure(
     found = []
     with (
         MatchPlayers(files) as players,
-        GameStore.open(paths.games / "games.db", writer=True) as store,
+        GameStore.open(paths.game_store, writer=True) as store,
         invocation.out.progress() as progress,
     ):
         for baseline in BASELINES:

@@ -11,7 +11,6 @@ from ringrift.cli.invocation import current
 from ringrift.cli.output import Column
 from ringrift.cli.train.reporting import fields_of, lines
 from ringrift.cli.train.training import (
-    STORE,
     make_ready,
     prepare,
     settings_of,
@@ -98,7 +97,7 @@ def configs_of(invocation: Invocation, given: Options) -> list[str]:
     from ringrift.data.stores import store_files
 
     root = invocation.known_root()
-    own = None if root is None else invocation.paths(create=False).games / STORE
+    own = None if root is None else invocation.paths(create=False).game_store
     if not given.db and (own is None or not own.is_file()):
         raise NegativeResult(
             "zero samples: no configuration has games",

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ringrift.cli.train.training import STORE, job_of, name_model, prepare, told
+from ringrift.cli.train.training import job_of, name_model, prepare, told
 from ringrift.core.errors import NegativeResult, NotRunningError, RingriftError
 from ringrift.core.ids import short
 from ringrift.training.pipeline.run import Ahead, Needless, Results, Worked
@@ -60,7 +60,7 @@ class Setting:
     @property
     def store(self) -> Path:
         """The game store."""
-        return self.paths.games / STORE
+        return self.paths.game_store
 
     @cached_property
     def prepared(self) -> Prepared:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ringrift.training.run import Job
     from ringrift.training.sources import Source
 
-STORE = "games.db"
 DEMO_SAMPLES, DEMO_EPOCHS = 2_048, 5
 NVIDIA = Path("/dev/nvidiactl")
 """Device file that every machine with an NVIDIA driver has."""
@@ -271,7 +270,7 @@ def source_of(invocation: Invocation, given: Options, config: str) -> Source:
     if given.db:
         return Source(stores=tuple(store_files(given.db, given.db[0])))
     root = invocation.known_root()
-    store = None if root is None else invocation.paths(create=False).games / STORE
+    store = None if root is None else invocation.paths(create=False).game_store
     if store is None or not store.is_file():
         raise without_games(config, str(store or "no data root"))
     return Source(stores=(store,))
@@ -324,7 +323,7 @@ def job_of(invocation: Invocation, prepared: Prepared, given: Options, stack: Ex
     places = Places(npz=paths.npz, cache=paths.cache)
     if given.demo:
         source, places = demo_source(prepared.request, stack)
-    own = paths.games / STORE
+    own = paths.game_store
     return Job(
         request=prepared.request,
         source=source,

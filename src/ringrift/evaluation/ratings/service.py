@@ -29,7 +29,7 @@ class RatingSource:
     def of_root(cls, paths: Paths, rules: FitRules | None = None) -> RatingSource:
         """Return those of a data root."""
         return cls(
-            store=paths.games / "games.db",
+            store=paths.game_store,
             objects=paths.model_objects,
             folder=paths.ratings,
             rules=rules or FitRules(),
