@@ -72,7 +72,7 @@ RUNS = {
     "engine show": ("", {0}),
     "eval gate": ("--estimate-games", {0}),
     "eval leaderboard": ("--min-games 0 --matrix", {0}),
-    "eval match": ("--agent random --agent random --games 4 -j 1 --no-wait", {0, 1}),
+    "eval match": ("--agent random --agent random --games 4 -j 1", {0}),
     "eval openings build": ("--dry-run", {0}),
     "eval openings check": ("--config-key square8_2p", {0}),
     "eval openings show": ("--limit 2", {0}),
