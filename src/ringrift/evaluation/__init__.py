@@ -16,7 +16,7 @@
 | `matches` | playing what is missing |
 | `players` | the worker processes that play |
 | `match_folder` | the folder of a match under `runs/eval` |
-| `gate`, `promotion` | is a candidate good enough; what a promotion is decided from |
+| `gate`, `promotion`, `many_tests` | is a candidate good enough; what decides a promotion; how many were tried |
 | `ratings` | ratings fitted from all match games, leaderboards |
 | `elo_service`, `training_feedback` | ratings for programs; what they say to training |
 | `reconciliation`, `match_copies`, `store_writer` | the match games of several nodes together |

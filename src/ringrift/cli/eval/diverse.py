@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringrift.cli.eval.distributed import Distributed, need_bus
 from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.lists import list_command
@@ -71,6 +72,7 @@ def diverse(
     ] = None,
     seed: Seed = 42,
     no_wait: NoWait = False,
+    distributed: Distributed = False,
     dry_run: DryRun = False,
 ) -> None:
     """Play one tournament for each configuration and table them all.
@@ -81,7 +83,7 @@ def diverse(
     configuration and diverse.json over all. The same line goes on after a stop; where nobody is new
     nothing is played, another sample needs another --seed. Times are those of games stored before.
 
-    Exit code 0 for --interval-hours that was told to stop.
+    Exit code 0 for --interval-hours that was told to stop, 3 for --distributed where no job bus runs.
 
     Examples: ringrift eval diverse --dry-run |
     ringrift eval diverse --board-types square8 hex8 --player-counts 2 --games-per-config 40
@@ -93,6 +95,7 @@ def diverse(
     from ringrift.evaluation.diverse import configurations
 
     run = current()
+    need_bus(distributed)
     specs = configurations(_words(board_types) or BOARDS, _numbers(player_counts))
     work = Diverse(run, specs, games=games_per_config, seed=seed)
     if dry_run:

@@ -175,7 +175,7 @@ def gate(
         return
     found, stopped = play(run, plan, sides, workers)
     result = GateResult(match=found, test=test, players=plan.players)
-    show_result(run.out, result, sides, output)
+    show_result(run, result, sides, output)
     if stopped:
         raise typer.Exit(stopped)
     if not result.promotes:

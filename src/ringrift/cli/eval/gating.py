@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ringrift.cli.eval.match_shown import LiveMatch
+from ringrift.cli.eval.tested_before import tests_of
 from ringrift.cli.models.parts import SHOWN_DIGITS, references
 from ringrift.cli.output import Column
 from ringrift.core.errors import UsageError
@@ -183,11 +184,16 @@ def show_estimate(out: Output, test: GateTest, players: int, rows: Sequence[Esti
     )
 
 
-def show_result(out: Output, result: GateResult, sides: Sides, output: Path | None) -> None:
+def show_result(run: Invocation, result: GateResult, sides: Sides, output: Path | None) -> None:
     """Print the result, and write it to a file where one is named."""
     from ringrift.core.files import write_atomic
 
-    fields = {**sides.as_tree(), **result.as_tree()}
+    tests = tests_of(run, sides.spec.config)
+    fields = {
+        **sides.as_tree(),
+        **result.as_tree(),
+        "tests_since_promotion": tests.as_tree(),
+    }
     if output is not None:
         write_atomic(output, json.dumps(fields, indent=2, allow_nan=False).encode() + b"\n")
     match = result.match
@@ -198,8 +204,9 @@ def show_result(out: Output, result: GateResult, sides: Sides, output: Path | No
         result.reason,
         *([f"invalid: {match.invalid}"] if match.invalid else []),
         *(f"warning: {warning}" for warning in match.warnings),
+        tests.words,
     ]
-    out.result(fields, human="\n".join(lines), ok=result.promotes)
+    run.out.result(fields, human="\n".join(lines), ok=result.promotes)
 
 
 def _table(out: Output, rows: Sequence[Estimate]) -> RenderableType:

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from ringrift.cli.eval.distributed import Distributed, need_bus
 from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.shared_options import Board, ConfigKey, DryRun, Players
-from ringrift.core.errors import NegativeResult, NotRunningError, UsageError
+from ringrift.core.errors import NegativeResult, UsageError
 
 GAMES, TEST, SEARCH, OUTPUT = "Games", "Test", "Search", "Output"
 
@@ -155,12 +156,7 @@ def match(
             rich_help_panel=SEARCH,
         ),
     ] = "auto",
-    distributed: Annotated[
-        bool,
-        typer.Option(
-            "--distributed", help="Play on the nodes of the cluster.", rich_help_panel=SEARCH
-        ),
-    ] = False,
+    distributed: Distributed = False,
     device: Annotated[
         str,
         typer.Option(
@@ -228,8 +224,7 @@ def match(
     from ringrift.cli.eval.match_shown import show_plan
 
     run = current()
-    if distributed:
-        raise NotRunningError("no job bus is running", where="--distributed", hint="--parallel N")
+    need_bus(distributed)
     if expect is not None and test == "none":
         raise UsageError("--expect without a test", where="--expect", hint="--test sprt")
     options = MatchOptions(

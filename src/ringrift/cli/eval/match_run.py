@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ringrift.cli.eval.match_shown import LiveMatch, draw, show_result
+from ringrift.cli.eval.tested_before import tests_of
 from ringrift.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def play_and_show(
     folder.log("ended", games=result.games, status=result.status, reason=result.reason)
     if plot is not None:
         draw(folder.path, result, counted, plot)
-    show_result(run.out, wanted, result, report, folder.path)
+    tests = None if plan.test is None else tests_of(run, plan.spec.config)
+    show_result(run.out, wanted, result, report, folder.path, tests)
     if not result.complete and stop.requested:
         raise typer.Exit(stop.exit_code)
     return result
@@ -99,7 +101,7 @@ def recount(run: Invocation, wanted: PlannedMatch, without: Sequence[str]) -> Ma
     with GameStore.open(run.paths(create=False).game_store) as store:
         result = stored(wanted.plan, store, without=without).result(_title(wanted))
     report = match_report(wanted.plan, result)
-    show_result(run.out, wanted, result, {**report, "excluded": sorted(set(without))}, None)
+    show_result(run.out, wanted, result, {**report, "excluded": sorted(set(without))}, None, None)
     return result
 
 

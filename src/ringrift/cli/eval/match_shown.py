@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ringrift.cli.output import Output, Progress
     from ringrift.core.intervals import Interval
     from ringrift.evaluation.chances import Chances
+    from ringrift.evaluation.many_tests import ManyTests
     from ringrift.evaluation.plans import MatchPlan
     from ringrift.evaluation.ratings.pictures import PlotFormat
     from ringrift.evaluation.results import MatchResult
@@ -127,13 +128,21 @@ def show_result(
     result: MatchResult,
     report: Mapping[str, Any],
     folder: Path | None,
+    tests: ManyTests | None,
 ) -> None:
-    """Print the result of a match."""
+    """Print the result of a match; `tests` are those a test should be read with."""
     from rich.console import Group
 
+    fields = {
+        **report,
+        "dry_run": False,
+        "folder": None if folder is None else str(folder),
+        "tests_since_promotion": None if tests is None else tests.as_tree(),
+    }
+    told = [] if tests is None else [tests.words]
     out.result(
-        {**report, "dry_run": False, "folder": None if folder is None else str(folder)},
-        human=Group(*_tables(out, wanted, result, report)),
+        fields,
+        human=Group(*_tables(out, wanted, result, report), *told),
         ok=result.invalid is None,
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ringrift.cli.eval.distributed import Distributed, need_bus
 from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.models.parts import OfBoard, OfConfig, OfPlayers, config_of
@@ -181,6 +182,7 @@ def tournament(
             rich_help_panel=GAMES,
         ),
     ] = None,
+    distributed: Distributed = False,
     seed: Seed = 42,
     no_wait: NoWait = False,
     dry_run: DryRun = False,
@@ -193,7 +195,8 @@ def tournament(
     tell most, until every error to the mean of the field is below 35 Elo or the games of a round
     robin are played. The same line goes on after a stop; another sample needs another --seed.
 
-    Exit code 0 for --continuous that was told to stop, 2 for a field of fewer than two agents, 5 where
+    Exit code 0 for --continuous that was told to stop, 2 for a field of fewer than two agents, 3 for
+    --distributed where no job bus runs, 5 where
     a game was aborted twice.
 
     Examples: ringrift eval tournament --baselines-only |
@@ -206,6 +209,7 @@ def tournament(
     from ringrift.core.settings.configurations import CONFIGURATIONS
 
     run = current()
+    need_bus(distributed)
     named = config_of(board, players, config_key)
     if all_configs and named is not None:
         raise UsageError("--all-configs and one configuration", where="--all-configs")

@@ -1,0 +1,25 @@
+"""What a reader of a test's verdict should know of the tests before it (`evaluation.md` 4)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ringrift.cli.invocation import Invocation
+    from ringrift.evaluation.many_tests import ManyTests
+
+
+def tests_of(run: Invocation, config: str) -> ManyTests:
+    """Return the tests of a configuration since its last promotion."""
+    from ringrift.evaluation.many_tests import count_tests
+    from ringrift.models.decisions import read_chain
+
+    paths = run.paths(create=False)
+    promoted = [
+        decision
+        for decision in read_chain(paths.decisions, config).decisions
+        if decision.kind == "promoted" and decision.at
+    ]
+    since = datetime.fromisoformat(promoted[-1].at).timestamp() if promoted else 0.0
+    return count_tests(paths.game_store, config, since)
