@@ -59,7 +59,8 @@ def test_create_makes_marker_and_folders_and_keeps_what_is_there(tmp_path):
     folders = [
         getattr(paths, name)
         for name in dir(Paths)
-        if isinstance(getattr(Paths, name), property) and name not in {"exists", "marker"}
+        if isinstance(getattr(Paths, name), property)
+        and name not in {"exists", "marker", "game_store"}
     ]
     assert len(folders) > 20
     assert all(folder.is_dir() for folder in folders)

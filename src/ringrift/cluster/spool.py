@@ -20,7 +20,6 @@ from types import TracebackType
 from ringrift.core.errors import BusyError, DataError
 from ringrift.core.files import open_sqlite, transaction
 
-WARNING_SHARE = 0.8
 VERSION = 1
 
 _TABLES = (

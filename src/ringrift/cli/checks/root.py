@@ -32,6 +32,9 @@ LEAST_FREE_BYTES = 2 * GIB
 NAMED_AT_MOST = 3
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+NO_FOLDERS = ("marker", "exists", "game_store")
+"""What `Paths` says of a data root beside its folders."""
+
 
 def usable_root(context: Context) -> Path | None:
     """Return the data root if it is one; `root` and `marker` say what else it is."""
@@ -65,7 +68,7 @@ def folders_of(root: Path) -> list[Path]:
     """Return every folder of a data root."""
     paths = Paths(root)
     names = (name for name, kind in vars(Paths).items() if isinstance(kind, property))
-    return [getattr(paths, name) for name in names if name not in ("marker", "exists")]
+    return [getattr(paths, name) for name in names if name not in NO_FOLDERS]
 
 
 def check_folders(context: Context) -> Iterable[Finding]:
