@@ -586,59 +586,14 @@ def test_json_is_one_object_as_published(results, name):
     assert problems(schema_of(name), found) == []
 
 
-@pytest.fixture(scope="module")
-def texts(root, host):
-    folder, names = root
-    return run_each(
-        lambda name: words_of(name, names),
-        folder=str(folder),
-        env={**host, "FORCE_COLOR": "1", "NO_COLOR": "1"},
-        stdin="closed",
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", COMMANDS)
-def test_without_a_terminal_text_has_no_escape_codes_and_nothing_hangs(texts, name):
-    answer = texts[name]
-    assert answer["code"] in RUNS[name][1], answer
-    assert answer["out"] or answer["err"]
-    assert "\x1b" not in answer["out"] + answer["err"]
-    assert "Traceback" not in answer["err"]
-
-
-LATE_GROUPS = ("engine", "games", "node", "play", "selfplay", "models")
+LATE_GROUPS = ("engine", "eval", "games", "node", "play", "selfplay", "models")
 HALVES = {
     late: [name for name in COMMANDS if (name.split()[0] in LATE_GROUPS) is late]
     for late in (False, True)
 }
-"""Commands whose output nobody reads, and by acceptance the others: one function writes for all."""
+"""One function writes for all commands: some are looked at each time, by acceptance the others."""
 
-
-@pytest.fixture(scope="module")
-def unheard(root, host):
-    folder, names = root
-    found = {}
-
-    def answer(name):
-        if name not in found:
-            half = next(half for half in HALVES.values() if name in half)
-            found.update(
-                run_each(
-                    lambda name: words_of(name, names),
-                    folder=str(folder),
-                    names=half,
-                    env=host,
-                    stdout="broken",
-                )
-            )
-        return found[name]
-
-    return answer
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
+by_halves = pytest.mark.parametrize(
     "name",
     [
         pytest.param(name, marks=pytest.mark.acceptance if late else ())
@@ -646,6 +601,61 @@ def unheard(root, host):
         for name in half
     ],
 )
+
+
+def half_at_a_time(run):
+    """Return what answers for a command, running its half when the first of it is asked for."""
+    found = {}
+
+    def answer(name):
+        if name not in found:
+            found.update(run(next(half for half in HALVES.values() if name in half)))
+        return found[name]
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def text(root, host):
+    folder, names = root
+    env = {**host, "FORCE_COLOR": "1", "NO_COLOR": "1"}
+    return half_at_a_time(
+        lambda half: run_each(
+            lambda name: words_of(name, names),
+            folder=str(folder),
+            names=half,
+            env=env,
+            stdin="closed",
+        )
+    )
+
+
+@pytest.mark.slow
+@by_halves
+def test_without_a_terminal_text_has_no_escape_codes_and_nothing_hangs(text, name):
+    answer = text(name)
+    assert answer["code"] in RUNS[name][1], answer
+    assert answer["out"] or answer["err"]
+    assert "\x1b" not in answer["out"] + answer["err"]
+    assert "Traceback" not in answer["err"]
+
+
+@pytest.fixture(scope="module")
+def unheard(root, host):
+    folder, names = root
+    return half_at_a_time(
+        lambda half: run_each(
+            lambda name: words_of(name, names),
+            folder=str(folder),
+            names=half,
+            env=host,
+            stdout="broken",
+        )
+    )
+
+
+@pytest.mark.slow
+@by_halves
 def test_a_closed_pipe_ends_quietly_with_0(unheard, name):
     answer = unheard(name)
     assert answer["code"] == 0, answer
