@@ -16,13 +16,13 @@ SIX = [
     "random",
     "heuristic",
     "heuristic:mode=light",
-    "alphabeta:depth=1",
-    "mcts:sims=8",
-    "mcts:sims=4",
+    "alphabeta:depth=2",
+    "alphabeta:depth=3",
+    "alphabeta:depth=4",
 ]
 LINE = [
     *(str(Path(sys.executable).with_name("ringrift")), "--yes", "--json", "eval", "tournament"),
-    *("--baselines-only", "--run", "--games", str(GAMES), "--no-wait", "-j", "1"),
+    *("--baselines-only", "--run", "--games", str(GAMES), "--no-wait", "-j", "2"),
 ]
 
 
@@ -64,6 +64,7 @@ def finished(root):
 
 
 @pytest.mark.acceptance
+@pytest.mark.timeout(1800)
 def test_killed_at_ten_instants_the_table_is_the_same(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for root in (whole, killed):
