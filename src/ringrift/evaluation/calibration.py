@@ -91,7 +91,7 @@ def calibrate(
     plans: list[MatchPlan] = []
     results: list[MatchResult] = []
     link = _plan(spec, fixed[0], participant(ANCHOR, spec), games, SEED, choice)
-    unanchored = _known_elo(rate(), fixed[0]) is None
+    unanchored = rate().elo_of(fixed[0].agent_hash) is None
     if (unanchored or store.plans.get(link.hash) is not None) and not play(link).complete:
         return _found(agent, plans, results, rate(), complete=False)
     waiting = begun(agent, spec, store)
@@ -153,17 +153,10 @@ def _plan(
 
 def _known(fit: Fit, agent: AgentRef) -> tuple[float, float]:
     """Return rating and variance, in Elo."""
-    index = fit.games.index(agent.agent_hash)
-    elo = None if index is None else fit.elo(index)
-    se = None if index is None else fit.se(index)
+    elo, se = fit.elo_of(agent.agent_hash), fit.se_of(agent.agent_hash)
     if elo is None or se is None:
         return UNKNOWN_ELO, UNKNOWN_SE**2
     return elo, se**2
-
-
-def _known_elo(fit: Fit, agent: AgentRef) -> float | None:
-    index = fit.games.index(agent.agent_hash)
-    return None if index is None else fit.elo(index)
 
 
 def _found(
@@ -174,12 +167,11 @@ def _found(
     *,
     complete: bool,
 ) -> Calibration:
-    index = fit.games.index(agent.agent_hash)
     return Calibration(
         agent=agent,
         games=sum(result.games for result in results),
         runs=tuple(plan.hash for plan in plans),
-        elo=None if index is None else fit.elo(index),
-        se=None if index is None else fit.se(index),
+        elo=fit.elo_of(agent.agent_hash),
+        se=fit.se_of(agent.agent_hash),
         complete=complete,
     )

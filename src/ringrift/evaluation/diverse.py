@@ -88,11 +88,13 @@ def entry(
 def _level(spec: BoardSpec, champion: AgentRef | None, rated: Fit | None) -> AgentRef:
     """Return the level of the ladder nearest to the champion, the lowest without ratings."""
     levels = [participant(str(level_of(spec.config, level).agent), spec) for level in LEVELS]
-    elo = None if champion is None else _elo(rated, champion)
-    if elo is None:
+    elo = None if champion is None or rated is None else rated.elo_of(champion.agent_hash)
+    if rated is None or elo is None:
         return levels[0]
     known = [
-        (abs(found - elo), level) for level in levels if (found := _elo(rated, level)) is not None
+        (abs(found - elo), level)
+        for level in levels
+        if (found := rated.elo_of(level.agent_hash)) is not None
     ]
     return min(known, key=lambda pair: pair[0])[1] if known else levels[0]
 
@@ -114,8 +116,3 @@ def _shared(spec: BoardSpec, agents: tuple[AgentRef, ...], games: int, seed: int
         seed=seed,
         blocks=tuple(share + (place < more) for place in range(meetings)),
     )
-
-
-def _elo(rated: Fit | None, agent: AgentRef) -> float | None:
-    index = None if rated is None else rated.games.index(agent.agent_hash)
-    return None if rated is None or index is None else rated.elo(index)

@@ -58,7 +58,7 @@ def _fallen(fit: Fit, champions: Sequence[AgentRef], run: str | None) -> Finding
     config = fit.games.config
     values = _values(config, champions[-1] if champions else None, run)
     subject = f"{config} champion"
-    rated = [(agent, _elo(fit, agent)) for agent in dict.fromkeys(champions)]
+    rated = [(agent, fit.elo_of(agent.agent_hash)) for agent in dict.fromkeys(champions)]
     now = next((elo for agent, elo in rated if champions and agent == champions[-1]), None)
     earlier = [(elo, agent) for agent, elo in rated if elo is not None and agent != champions[-1]]
     if now is None or not earlier:
@@ -103,7 +103,7 @@ def _weak(fit: Fit, newest: AgentRef | None, run: str | None) -> Finding:
             interval = wilson(share, pairing.games)
             if interval is None:
                 return unknown
-            elo = _elo(fit, newest)
+            elo = fit.elo_of(newest.agent_hash)
             values |= {
                 "elo": None if elo is None else round(elo, 1),
                 "score": round(share, 4),
@@ -124,11 +124,6 @@ def _values(config: str, agent: AgentRef | None, run: str | None) -> dict[str, A
     unknown = ("previous_id", "elo", "previous_elo", "drop", "se", "games")
     model = None if agent is None else agent.model_id
     return {"config": config, "model_id": model, **dict.fromkeys(unknown), "run": run}
-
-
-def _elo(fit: Fit, agent: AgentRef) -> float | None:
-    index = fit.games.index(agent.agent_hash)
-    return None if index is None else fit.elo(index)
 
 
 def _name(agent: AgentRef) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ringrift.cli.eval.contending import registered
+from ringrift.cli.eval.contending import looked_up, playing, registered
 from ringrift.cli.models.parts import models_folder
 from ringrift.cli.output import Column
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ringrift.evaluation.matches import Store
     from ringrift.evaluation.ratings.service import RatingSource
     from ringrift.evaluation.results import MatchResult
-    from ringrift.evaluation.tally import Tally
     from ringrift.evaluation.tournaments import Meeting, Outcome, Tournament
     from ringrift.records.store import GameStore
 
@@ -90,57 +89,13 @@ def arena(
     stop: Callable[[], bool],
 ) -> Iterator[Arena]:
     """Open the store of `source` to play in it and show the progress of all games together."""
-    from ringrift.core.limits import thread_budget
-    from ringrift.evaluation.contenders import files_of
-    from ringrift.evaluation.players import MatchPlayers
-    from ringrift.records.store import GameStore
-
-    source.store.parent.mkdir(parents=True, exist_ok=True)
-    most = thread_budget()
-    with ExitStack() as stack:
-        store = stack.enter_context(GameStore.open(source.store, writer=True))
-        progress = stack.enter_context(run.out.progress())
-        players = stack.enter_context(
-            MatchPlayers(files_of(models), workers=min(workers or most, most))
-        )
-        task = progress.task("games", unit="games")
-        counted: dict[str, tuple[int, int]] = {}
-
-        def show(tally: Tally) -> None:
-            counted[tally.plan.hash] = (tally.counted, tally.plan.games)
-            task.update(
-                sum(done for done, _ in counted.values()),
-                total=sum(whole for _, whole in counted.values()),
-            )
-
+    with playing(run, source.store, models, workers) as (store, players, show):
         yield Arena(source, store, stop, players, show)
-        task.finish()
-
-
-@contextmanager
-def looking_in(source: RatingSource) -> Iterator[GameStore | None]:
-    """Open the store of `source` to read; None where there is none yet."""
-    from ringrift.records.store import GameStore
-
-    if not source.store.is_file():
-        yield None
-        return
-    with GameStore.open(source.store) as store:
-        yield store
 
 
 def look(tournament: Tournament, source: RatingSource, store: Store | None) -> Outcome:
     """Return what is stored of a tournament; without a store nothing is."""
-    from ringrift.evaluation.matches import stored
-    from ringrift.evaluation.tally import Tally
-
-    def results(meetings: Sequence[Meeting]) -> list[MatchResult]:
-        return [
-            (Tally(m.plan) if store is None else stored(m.plan, store)).result(m.title)
-            for m in meetings
-        ]
-
-    return _tournament(tournament, source, results)
+    return _tournament(tournament, source, lambda meetings: looked_up(store, meetings))
 
 
 def _tournament(

@@ -141,13 +141,14 @@ class Rounds:
 
     def planned(self, config: str) -> dict[str, Any]:
         """Return what a round would do for a configuration."""
-        from ringrift.cli.eval.arena import look, looking_in
+        from ringrift.cli.eval.arena import look
+        from ringrift.cli.eval.contending import looking
         from ringrift.evaluation.auto import why_not
 
         field, tournament, _ = self._field(config)
         if tournament is None:
             return self._told(config, field, skipped="nobody to meet")
-        with looking_in(self._source) as store:
+        with looking(self._source.store) as store:
             found = look(tournament, self._source, store)
             return self._told(
                 config, field, skipped=why_not(found, store, time.time()), outcome=found
@@ -172,13 +173,14 @@ class Rounds:
             return [self._round(config, stop) for config in configs if not stop.requested]
 
     def _round(self, config: str, stop: Stop) -> dict[str, Any]:
-        from ringrift.cli.eval.arena import arena, look, looking_in
+        from ringrift.cli.eval.arena import arena, look
+        from ringrift.cli.eval.contending import looking
         from ringrift.evaluation.auto import why_not
 
         field, tournament, models = self._field(config)
         if tournament is None:
             return self._told(config, field, skipped="nobody to meet")
-        with looking_in(self._source) as store:
+        with looking(self._source.store) as store:
             found = look(tournament, self._source, store)
             skipped = why_not(found, store, time.time())
         if skipped is None:

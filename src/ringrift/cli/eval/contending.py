@@ -10,14 +10,17 @@ from ringrift.cli.models.parts import models_folder, references
 from ringrift.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ringrift.cli.invocation import Invocation
     from ringrift.core.interrupt import Stop
     from ringrift.evaluation.contenders import Contender, ModelRow, Search
+    from ringrift.evaluation.matches import Store
+    from ringrift.evaluation.players import MatchPlayers
     from ringrift.evaluation.results import MatchResult
     from ringrift.evaluation.tally import Tally
+    from ringrift.evaluation.tournaments import Meeting
     from ringrift.evaluation.two_stage import Titled
     from ringrift.records.store import GameStore
 
@@ -142,25 +145,36 @@ class Table:
 
     def look(self, wanted: Sequence[Titled]) -> list[MatchResult]:
         """Return what is stored of some matches."""
-        from ringrift.evaluation.matches import stored
-
-        return [stored(each.plan, self.store).result(each.title) for each in wanted]
+        return looked_up(self.store, wanted)
 
 
 @contextmanager
 def table(run: Invocation, models: Iterable[ModelRow], workers: int | None) -> Iterator[Table]:
     """Open the store to play and show the progress of every match together."""
     from ringrift.core.interrupt import cooperative_stop
+
+    path = run.paths().game_store
+    with cooperative_stop() as stop, playing(run, path, models, workers) as (store, players, show):
+        yield Table(store, stop, players, show)
+
+
+@contextmanager
+def playing(
+    run: Invocation, path: Path, models: Iterable[ModelRow], workers: int | None
+) -> Iterator[tuple[GameStore, MatchPlayers, Callable[[Tally], None]]]:
+    """Open a store to play in it: the store, the processes, and what shows all progress in one bar.
+
+    A match that ended early counts with the games that it took.
+    """
     from ringrift.core.limits import thread_budget
     from ringrift.evaluation.contenders import files_of
     from ringrift.evaluation.players import MatchPlayers
     from ringrift.records.store import GameStore
 
-    path = run.paths().game_store
+    path.parent.mkdir(parents=True, exist_ok=True)
     most = thread_budget()
     with (
         GameStore.open(path, writer=True) as store,
-        cooperative_stop() as stop,
         run.out.progress() as progress,
         MatchPlayers(files_of(models), workers=min(workers or most, most)) as players,
     ):
@@ -175,16 +189,15 @@ def table(run: Invocation, models: Iterable[ModelRow], workers: int | None) -> I
                 total=sum(whole for _, whole in counted.values()),
             )
 
-        yield Table(store, stop, players, show)
+        yield store, players, show
         task.finish()
 
 
 @contextmanager
-def looking(run: Invocation) -> Iterator[GameStore | None]:
-    """Open the store to read; None where there is none yet."""
+def looking(path: Path) -> Iterator[GameStore | None]:
+    """Open a store to read; None where there is none yet."""
     from ringrift.records.store import GameStore
 
-    path = store_of(run)
     if not path.is_file():
         yield None
         return
@@ -192,7 +205,7 @@ def looking(run: Invocation) -> Iterator[GameStore | None]:
         yield store
 
 
-def looked_up(store: GameStore | None, wanted: Sequence[Titled]) -> list[MatchResult]:
+def looked_up(store: Store | None, wanted: Iterable[Titled | Meeting]) -> list[MatchResult]:
     """Return what is stored of some matches; without a store nothing is."""
     from ringrift.evaluation.matches import stored
     from ringrift.evaluation.tally import Tally

@@ -148,10 +148,11 @@ class Diverse:
 
     def planned(self) -> list[dict[str, Any]]:
         """Return participants, games and estimated time of each configuration."""
-        from ringrift.cli.eval.arena import look, looking_in
+        from ringrift.cli.eval.arena import look
+        from ringrift.cli.eval.contending import looking
 
         rows = []
-        with looking_in(self._source) as store:
+        with looking(self._source.store) as store:
             for spec in self._specs:
                 found, _ = self._entry(spec)
                 rows.append(self._row(found, look(found.tournament, self._source, store).as_tree()))

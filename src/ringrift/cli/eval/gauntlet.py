@@ -221,16 +221,16 @@ def _played(
 
 
 def _stored(run: Invocation, config: str | None, only: list[str] | None) -> list[GauntletResult]:
-    from ringrift.cli.eval.contending import looking, registered
+    from ringrift.cli.eval.contending import looking, registered, store_of
     from ringrift.evaluation.gauntlets import stored_gauntlets
 
-    with looking(run) as store:
+    with looking(store_of(run)) as store:
         found = [] if store is None else stored_gauntlets(store, registered(run), config)
     return [result for result in found if only is None or result.model_id in only]
 
 
 def _plan(run: Invocation, rows: list[ModelRow], settings: Gauntlet, sims: int | None) -> None:
-    from ringrift.cli.eval.contending import contenders, looked_up, looking
+    from ringrift.cli.eval.contending import contenders, looked_up, looking, store_of
     from ringrift.evaluation.two_stage import Titled
 
     wanted: list[tuple[Contender, str, Titled]] = [
@@ -238,7 +238,7 @@ def _plan(run: Invocation, rows: list[ModelRow], settings: Gauntlet, sims: int |
         for c in contenders(run, rows, sims)
         for name, plan in settings.plans(c).items()
     ]
-    with looking(run) as store:
+    with looking(store_of(run)) as store:
         stored = looked_up(store, [titled for _, _, titled in wanted])
     told = [
         {

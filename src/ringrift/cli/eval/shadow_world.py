@@ -181,7 +181,7 @@ class Working:
         from ringrift.records.store import GameStore
 
         if not writing:
-            with looking(self._run) as store:
+            with looking(store_of(self._run)) as store:
                 yield store
             return
         with GameStore.open(store_of(self._run), writer=True) as store:

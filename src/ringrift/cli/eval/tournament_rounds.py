@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ringrift.cli.eval.arena import (
     arena,
     look,
-    looking_in,
     models_of,
     source_of,
     table_of,
     title_of,
     write_report,
 )
+from ringrift.cli.eval.contending import looking
 from ringrift.cli.models.parts import models_folder, who
 from ringrift.cli.output import Column
 from ringrift.core.errors import RingriftError, UsageError
@@ -78,7 +78,7 @@ class Tournaments:
     def look(self) -> list[dict[str, Any]]:
         """Return plan and leaderboard of each configuration."""
         rows = []
-        with looking_in(self._source) as store:
+        with looking(self._source.store) as store:
             for config in self._order.configs:
                 planned, _, note = self._tournament(config)
                 found = None if planned is None else look(planned, self._source, store)

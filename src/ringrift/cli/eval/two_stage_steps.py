@@ -13,6 +13,7 @@ from ringrift.cli.eval.contending import (
     looking,
     named,
     registered,
+    store_of,
     table,
 )
 from ringrift.cli.output import Column
@@ -120,7 +121,7 @@ class Steps:
     def _looked_up(self, rows: Sequence[ModelRow]) -> list[Candidate]:
         from ringrift.evaluation.two_stage import sift
 
-        with looking(self.run) as store:
+        with looking(store_of(self.run)) as store:
 
             def look(wanted: Sequence[Titled]) -> list[MatchResult]:
                 found = looked_up(store, wanted)

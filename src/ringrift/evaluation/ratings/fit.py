@@ -92,6 +92,16 @@ class Fit:
             return None
         return ELO * math.sqrt(max(0.0, self.strengths.variance(place)))
 
+    def elo_of(self, agent: str) -> float | None:
+        """Return the rating of an agent hash, None where it did not play or is unconnected."""
+        index = self.games.index(agent)
+        return None if index is None else self.elo(index)
+
+    def se_of(self, agent: str) -> float | None:
+        """Return the standard error of an agent hash in Elo, None where it has no rating."""
+        index = self.games.index(agent)
+        return None if index is None else self.se(index)
+
     def difference(self, agent: str, other: str) -> Difference | None:
         """Return the Elo of one agent hash over another, None where one is not rated.
 
