@@ -136,12 +136,8 @@ class Spool:
 
     def state(self) -> SpoolState:
         """Return how much waits."""
-        sql = "SELECT count(*), coalesce(sum(bytes), 0), min(made_at) FROM batches"
         with self._guard:
-            count, size, oldest = self._connection.execute(sql).fetchone()
-        return SpoolState(
-            count=count, bytes=size, oldest_s=None if oldest is None else time.time() - oldest
-        )
+            return _state(self._connection)
 
     def _prepare(self) -> None:
         try:
@@ -163,8 +159,12 @@ def spool_counts(path: Path) -> SpoolState | None:
     if not path.exists():
         return None
     with closing(open_sqlite(path, readonly=True)) as connection:
-        sql = "SELECT count(*), coalesce(sum(bytes), 0), min(made_at) FROM batches"
-        count, size, oldest = connection.execute(sql).fetchone()
+        return _state(connection)
+
+
+def _state(connection: sqlite3.Connection) -> SpoolState:
+    sql = "SELECT count(*), coalesce(sum(bytes), 0), min(made_at) FROM batches"
+    count, size, oldest = connection.execute(sql).fetchone()
     return SpoolState(
         count=count, bytes=size, oldest_s=None if oldest is None else time.time() - oldest
     )

@@ -14,7 +14,6 @@ from typing import Any
 
 from ringrift.core.errors import DataError, NotRunningError, RingriftError
 from ringrift.core.paths import Paths
-from ringrift.core.settings.configurations import CONFIGURATIONS
 from ringrift.evaluation.foreign_results import Claim, merge, read_database, read_json
 from ringrift.evaluation.match_copies import RefusedGame, match_store, take_games, take_plans
 from ringrift.evaluation.store_writer import writer_in_turn
@@ -138,7 +137,7 @@ def _of_store(store: Path, path: Path, *, collect: bool) -> Source:
     games = new = taken = 0
     refused: list[RefusedGame] = []
     with match_store(path) as there:
-        for config in CONFIGURATIONS:
+        for config in sorted(there.configs()):
             ids = there.games(config).keys()
             missing = sorted(ids - _known(store, config))
             games, new = games + len(ids), new + len(missing)

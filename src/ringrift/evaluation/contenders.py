@@ -5,7 +5,7 @@ The registry lies to the right of this room: its rows are handed in as `ModelRow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ringrift.core.errors import UsageError
@@ -44,6 +44,12 @@ class Search:
     considered: int = 16
     c_scale: float = 1.0
 
+    def spec(self, model_id: str) -> str:
+        """Return the spec with which a model plays matches."""
+        return search_spec(
+            model_id, sims=self.sims, considered=self.considered, c_scale=self.c_scale
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
@@ -71,10 +77,7 @@ class Contender:
             )
 
         def playing(sims: int) -> AgentRef:
-            text = search_spec(
-                model.id, sims=sims, considered=search.considered, c_scale=search.c_scale
-            )
-            return participant(text, spec)
+            return participant(replace(search, sims=sims).spec(model.id), spec)
 
         return cls(spec=spec, agent=playing(search.sims), alone=playing(1), model=model)
 

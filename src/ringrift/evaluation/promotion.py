@@ -15,7 +15,7 @@ from ringrift.core.ids import short
 from ringrift.evaluation.contenders import Search
 from ringrift.evaluation.matches import stored
 from ringrift.evaluation.openings import book_hash
-from ringrift.evaluation.participants import participant, search_spec
+from ringrift.evaluation.participants import participant
 from ringrift.evaluation.plans import MatchPlan, OpeningChoice
 from ringrift.evaluation.sprt import SequentialTest
 
@@ -122,10 +122,7 @@ class PromotionMatches:
 
     def agent(self, model_id: str) -> str:
         """Return the spec with which a model plays."""
-        search = self.settings.search
-        return search_spec(
-            model_id, sims=search.sims, considered=search.considered, c_scale=search.c_scale
-        )
+        return self.settings.search.spec(model_id)
 
     def match(
         self,

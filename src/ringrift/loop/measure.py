@@ -5,10 +5,10 @@ What is stored already is not played again; see `evaluation.promotion`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ringrift.evaluation.contenders import Search
-from ringrift.evaluation.participants import search_spec
 from ringrift.evaluation.promotion import (
     RANDOM,
     NamedMatch,
@@ -51,16 +51,11 @@ class Matches(PromotionMatches):
 
     def exam(self, champion: str) -> NamedMatch:
         """Return the final exam of a champion against random."""
-        play, measuring = self._plan.selfplay, self._plan.measuring
+        measuring = self._plan.measuring
         return self.match(
             "final exam: champion vs random",
             "full",
-            search_spec(
-                champion,
-                sims=measuring.exam_sims,
-                considered=play.considered,
-                c_scale=play.c_scale,
-            ),
+            replace(self.settings.search, sims=measuring.exam_sims).spec(champion),
             RANDOM,
             measuring.exam_games,
         )

@@ -65,6 +65,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return content_id("decision", canonical_json(msgspec.to_builtins(self)))
 
     @property
+    def at_s(self) -> float:
+        """When it was made, Unix seconds; 0 where that is unknown."""
+        return datetime.fromisoformat(self.at).timestamp() if self.at else 0.0
+
+    @property
     def name(self) -> str:
         """File name of the decision."""
         return f"{self.sequence:06d}-{self.hash[:8]}.json"

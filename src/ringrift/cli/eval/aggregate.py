@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringrift.cli.eval.leaderboard import ALL, configurations, rules_in
+from ringrift.cli.eval.leaderboard import ALL, KINDS, board_of, configurations, rules_in
 from ringrift.cli.invocation import current
 from ringrift.cli.lists import list_command
 from ringrift.cli.output import Column
@@ -93,20 +93,15 @@ def aggregate(
 
 
 def _boards(source: RatingSource, top: int) -> list[dict[str, Any]]:
-    from ringrift.evaluation.ratings.leaderboard import leaderboard
-    from ringrift.evaluation.ratings.lineage import model_facts
-
     boards = []
     for config in configurations(source, ALL):
-        tree = source.tree(config)
-        models = [row["model_id"] for row in tree["ratings"] if row["model_id"] is not None]
-        rows = leaderboard(tree, model_facts(source.objects, models), top=top, min_games=0)
+        board = board_of(source, config, None, top=top, least=0, sort="elo", kinds=KINDS)
         kept = ("rank", "name", "agent_hash", "model_id", "elo", "elo_ci95", "games")
         boards.append(
             {
                 "config": config,
-                "games": tree["games"],
-                "rows": [{name: row[name] for name in kept} for row in rows],
+                "games": board["games"],
+                "rows": [{name: row[name] for name in kept} for row in board["rows"]],
             }
         )
     return boards

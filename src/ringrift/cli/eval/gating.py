@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ringrift.cli.eval.contending import search_of
 from ringrift.cli.eval.match_shown import LiveMatch
 from ringrift.cli.eval.tested_before import tests_of
 from ringrift.cli.models.parts import SHOWN_DIGITS, references
@@ -43,11 +44,11 @@ class Sides:
         cls, run: Invocation, candidate: str, baseline: str, config: str | None, sims: int | None
     ) -> Sides:
         """Find both models; raises `UsageError` for one that is not there or of another game."""
-        from ringrift.evaluation.participants import participant, search_spec
+        from ringrift.evaluation.participants import participant
         from ringrift.nets.container import read_card
         from ringrift.nets.loading import spec_of
 
-        known, settings = references(run), run.settings().values
+        known = references(run)
         files: dict[str, Path] = {}
         spec: BoardSpec | None = None
         for reference in (candidate, baseline):
@@ -68,15 +69,8 @@ class Sides:
                 "candidate and baseline are the same model", where=candidate, hint="--baseline REF"
             )
         first, second = files
-        texts = [
-            search_spec(
-                model_id,
-                sims=sims or settings.evaluation.simulations,
-                considered=settings.selfplay.considered_moves,
-                c_scale=settings.selfplay.c_scale,
-            )
-            for model_id in files
-        ]
+        search = search_of(run, sims)
+        texts = [search.spec(model_id) for model_id in files]
         return cls(
             spec=spec,
             agents=(participant(texts[0], spec), participant(texts[1], spec)),

@@ -129,7 +129,7 @@ def leaderboard(
         task = progress.task("fitting", total=len(names), unit="configurations")
         for config in names:
             boards.append(
-                _board(source, config, at, top=top, least=min_games, sort=sort, kinds=kinds)
+                board_of(source, config, at, top=top, least=min_games, sort=sort, kinds=kinds)
             )
             task.advance()
         task.finish()
@@ -181,7 +181,7 @@ def _kinds(words: list[str] | None) -> tuple[str, ...]:
     return named or KINDS
 
 
-def _board(
+def board_of(
     source: RatingSource,
     config: str,
     at: float | None,
@@ -191,6 +191,7 @@ def _board(
     sort: Literal["elo", "lower"],
     kinds: Sequence[str],
 ) -> dict[str, Any]:
+    """Return the leaderboard of a configuration as it is published."""
     from ringrift.evaluation.ratings.leaderboard import leaderboard as shown_rows
     from ringrift.evaluation.ratings.leaderboard import matrix
     from ringrift.evaluation.ratings.lineage import model_facts

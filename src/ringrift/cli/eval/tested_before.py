@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,5 +20,5 @@ def tests_of(run: Invocation, config: str) -> ManyTests:
         for decision in read_chain(paths.decisions, config).decisions
         if decision.kind == "promoted" and decision.at
     ]
-    since = datetime.fromisoformat(promoted[-1].at).timestamp() if promoted else 0.0
+    since = promoted[-1].at_s if promoted else 0.0
     return count_tests(paths.game_store, config, since)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,12 +130,8 @@ def _champions(chain: Chain) -> list[tuple[float, str]]:
     found: list[tuple[float, str]] = []
     for decision in chain.decisions:
         if decision.champion and (not found or found[-1][1] != decision.champion):
-            found.append((_seconds(decision.at), decision.champion))
+            found.append((decision.at_s, decision.champion))
     return found
-
-
-def _seconds(at: str) -> float:
-    return datetime.fromisoformat(at).timestamp() if at else 0.0
 
 
 def _draw(path: Path, trends: Sequence[Trend], chains: Sequence[Chain]) -> list[Path]:
@@ -147,7 +142,7 @@ def _draw(path: Path, trends: Sequence[Trend], chains: Sequence[Chain]) -> list[
     kind: Any = path.suffix[1:]
     for one, chain in zip(trends, chains, strict=True):
         name = path.stem if len(trends) == 1 else f"{path.stem}-{one.config}"
-        promotions = [_seconds(d.at) for d in chain.decisions if d.kind == "promoted"]
+        promotions = [d.at_s for d in chain.decisions if d.kind == "promoted"]
         begun = min((point.at for point in one.points), default=0.0)
         figure = elo_over_time(one, [at for at in promotions if at >= begun])
         files += save(path.parent, name, figure, one.as_tree(), kind)
