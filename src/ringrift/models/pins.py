@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ringrift.core.errors import DataError
-from ringrift.core.files import lock, write_atomic
+from ringrift.core.files import lock
+from ringrift.models.marks import Marks, made_now, read_marks, write_marks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,18 +14,9 @@ FILE = "pins.json"
 LOCK_WAIT_S = 20.0
 
 
-def read_pins(models: Path) -> dict[str, dict[str, str]]:
+def read_pins(models: Path) -> Marks:
     """Return who pinned which model and when, by id; raises `DataError` for a damaged file."""
-    path = models / FILE
-    try:
-        tree: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise DataError(f"no pins: {error}", where=str(path)) from None
-    if not isinstance(tree, dict) or not all(isinstance(pin, dict) for pin in tree.values()):
-        raise DataError("found no pins; expected {id: {by, at}}", where=str(path))
-    return tree
+    return read_marks(models / FILE, what="pins", fields="by, at")
 
 
 def pin(models: Path, model_id: str, *, by: str) -> bool:
@@ -36,8 +25,7 @@ def pin(models: Path, model_id: str, *, by: str) -> bool:
         pins = read_pins(models)
         if model_id in pins:
             return False
-        at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        _write(models, {**pins, model_id: {"by": by, "at": at}})
+        write_marks(models / FILE, {**pins, model_id: made_now(by)})
     return True
 
 
@@ -47,10 +35,5 @@ def unpin(models: Path, model_id: str) -> bool:
         pins = read_pins(models)
         if model_id not in pins:
             return False
-        _write(models, {name: pin for name, pin in pins.items() if name != model_id})
+        write_marks(models / FILE, {name: pin for name, pin in pins.items() if name != model_id})
     return True
-
-
-def _write(models: Path, pins: dict[str, dict[str, str]]) -> None:
-    tree = {name: pins[name] for name in sorted(pins)}
-    write_atomic(models / FILE, json.dumps(tree, indent=1).encode() + b"\n")
