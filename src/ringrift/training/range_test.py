@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ringrift.training.engine.prefetch import to_device
-from ringrift.training.engine.session import make_optimizer, prepared
+from ringrift.training.engine.session import prepared
 from ringrift.training.engine.task import Moment
+from ringrift.training.engine.update import make_optimizer, put_back
 
 if TYPE_CHECKING:
     from ringrift.training.engine.settings import TrainSettings
@@ -88,7 +89,7 @@ def _step(
     optimizer.zero_grad(set_to_none=True)
     found.objective.backward()
     optimizer.step()
-    task.end_step()
+    put_back(optimizer)
     return float(found.objective.detach())
 
 

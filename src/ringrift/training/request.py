@@ -67,6 +67,7 @@ OF_SETTINGS = {
     "use_ema": "use_ema",
     "ema_decay": "ema_decay",
     "policy_label_smoothing": "label_smoothing",
+    "q_mix": "q_mix",
     "model_size": "size",
     "validation_split": "val_split",
     "max_reuse": "max_reuse",

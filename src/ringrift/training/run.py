@@ -44,7 +44,8 @@ class Job:
     `parent` is the model whose weights it goes on with, `transfer` the one of another board whose
     tensors are copied. `run` is the run's folder, None for a new one below `runs`; `name` is what
     the card calls it, its own name where it is None. `stores` are asked which plays they hold out, and
-    the model is measured on those unless `measured` is off. `workers` are processes of an export. `extra` is told in
+    the model is measured on those unless `measured` is off. With `curves` the run's folder gets pictures
+    of its epochs. `workers` are processes of an export. `extra` is told in
     `config.json`.
     """
 
@@ -61,6 +62,7 @@ class Job:
     transfer: Path | None = None
     stores: Sequence[Path] = ()
     measured: bool = True
+    curves: bool = True
     label: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -169,6 +171,7 @@ def run_training(
             measure=_measure(job, started, sides, manifest, run) if job.measured else unmeasured,
             on_progress=on_progress,
             stop=stop,
+            curves=job.curves,
         )
 
 

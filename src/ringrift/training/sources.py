@@ -118,12 +118,14 @@ def find_samples(
     places: Places,
     *,
     uses: Mapping[str, float] | None = None,
+    upto: int | None = None,
     workers: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Found:
     """Open the dataset of a source, exporting it first where it is not there yet.
 
-    `uses` says how many passes the lineage has made over a game. Raises `NegativeResult` naming the
+    `uses` says how many passes the lineage has made over a game. Games of stores with a sequence
+    number above `upto` do not count. Raises `NegativeResult` naming the
     command that makes games where there is none, `RefusedError` for a store or dataset that is no
     source of training.
     """
@@ -144,7 +146,7 @@ def find_samples(
             plan = replace(plan, games_upto={})
             return _exported(plan, places, workers, on_progress, dict(sorted(refused.items())))
     require_sources(source.stores)
-    plan = _planned(source.stores, config, selection, uses)
+    plan = _planned(source.stores, config, selection, uses, upto)
     return _exported(plan, places, workers, on_progress, {})
 
 
@@ -196,9 +198,10 @@ def _planned(
     config: str,
     selection: Selection,
     uses: Mapping[str, float] | None,
+    upto: int | None = None,
 ) -> Plan:
     try:
-        return plan_export(stores, config, selection.export_options(), uses=uses)
+        return plan_export(stores, config, selection.export_options(), uses=uses, upto=upto)
     except NegativeResult as error:
         if not error.message.startswith("zero samples"):
             raise

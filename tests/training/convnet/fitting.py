@@ -50,7 +50,6 @@ def fit(task: ConvTask, steps: int, *, rate: float = 3e-3) -> None:
             task.loss(batch).objective.backward()
             torch.nn.utils.clip_grad_norm_(task.net.parameters(), 1.0)
             optimizer.step()
-            task.end_step()
             step += 1
             if step == steps:
                 break

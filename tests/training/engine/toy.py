@@ -18,6 +18,7 @@ from ringrift.training.engine.task import BatchLoss, Lineage, Term
 from ringrift.training.engine.trainer import train
 
 INPUTS, HIDDEN, CLASSES = 12, 24, 3
+BOUND = 2.0
 STEPS_PER_EPOCH = 20
 """With the sizes that tasks and settings have here unless told otherwise."""
 
@@ -75,8 +76,8 @@ class ToyTask:
         decayed = [p for p in self.net.parameters() if p.dim() > 1]
         kept = [p for p in self.net.parameters() if p.dim() <= 1]
         return [
-            {"params": decayed, "weight_decay": self.settings.weight_decay},
-            {"params": kept, "weight_decay": 0.0},
+            {"params": decayed, "weight_decay": self.settings.weight_decay, "bound": BOUND},
+            {"params": kept, "weight_decay": 0.0, "bound": BOUND},
         ]
 
     def begin_step(self, moment):
@@ -86,11 +87,6 @@ class ToyTask:
         losses = nn.functional.cross_entropy(self.net(batch.inputs), batch.classes, reduction="sum")
         count = torch.tensor(float(len(batch.classes)))
         return BatchLoss(losses / count, {"policy": Term(losses, count)})
-
-    def end_step(self):
-        with torch.no_grad():
-            for parameter in self.net.parameters():
-                parameter.clamp_(-2.0, 2.0)
 
     def validate(self):
         if not len(self.held.classes):

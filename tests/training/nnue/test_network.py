@@ -7,10 +7,11 @@ import torch
 from ringrift.nets.nnue import reference
 from ringrift.nets.nnue.network import LARGEST_WEIGHT, quantise
 from ringrift.rules import BOARDS, BoardSpec
+from ringrift.training.engine.update import put_back
 from ringrift.training.nnue.network import seat_values
 
 from .positions import CONFIGS, positions, reference_x, rows_of
-from .tables import net_for, table_from, task_for
+from .tables import net_for, table_for, table_from, task_for
 
 
 def batch_of(chosen, net):
@@ -118,7 +119,7 @@ def test_weights_beyond_their_integers_are_put_back():
         net.first.weight[3, 4] = -5.0
         net.policy.rows[7, 7] = 9.0
         net.first.bias[2] = 3.0
-    net.clamp()
+    put_back(torch.optim.AdamW(task_for(table_for("square8", 2), net=net).parameter_groups()))
     assert net.first.weight[3, 4] == -LARGEST_WEIGHT
     assert net.policy.rows[7, 7] == LARGEST_WEIGHT
     assert net.first.bias[2] == 3.0

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ringrift.core.figures import new_figure
 from ringrift.core.files import write_atomic
 
 if TYPE_CHECKING:
@@ -15,18 +16,13 @@ if TYPE_CHECKING:
 
 _COLOR, _EVEN = "#0072b2", "#666666"
 _SIZE_IN = (6.0, 6.5)
-_DPI = 110
 
 
 def create_reliability_diagram(
     report: CalibrationReport, path: Path | str | None = None, *, title: str = "Reliability"
 ) -> Figure:
     """Draw a report; with `path` also write it, PNG or SVG by the suffix."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_IN, dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)  # no display, no global state
+    figure = new_figure(*_SIZE_IN)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     centres = [(1.0 + (b.low + b.high) / 2.0) / 2.0 for b in report.bins]
     width = 1.0 / len(report.bins)

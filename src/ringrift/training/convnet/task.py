@@ -106,9 +106,6 @@ class ConvTask(Fed[CnnBatch]):
             terms={n: Term(t.total.detach(), t.weight) for n, t in terms.items()},
         )
 
-    def end_step(self) -> None:
-        """Change nothing: the weights have no bounds."""
-
     def validate(self) -> dict[str, float | None]:
         """Measure the net on the validation samples; empty without any."""
         return measure(self.net, self.val_feed)

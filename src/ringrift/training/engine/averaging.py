@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,21 @@ class Average:
     def update(self, step: int) -> None:
         """Take in the weights after a step, counted from 0."""
         if self.use:
-            decay = min(self._limit, (1 + step) / (10 + step))
-            torch._foreach_lerp_(*self._pair, 1.0 - decay)
+            torch._foreach_lerp_(*self._pair, 1.0 - self.decay(step))
+
+    def decay(self, step: int) -> float:
+        """Return what is kept of the average at a step, counted from 0."""
+        return min(self._limit, (1 + step) / (10 + step))
+
+    def of(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """Return the averages of some tensors of the net; raises `KeyError` without."""
+        names = {tensor.data_ptr(): name for name, tensor in self._live.items()}
+        return [self.tensors[names[parameter.data_ptr()]] for parameter in parameters]
+
+    def covers(self, parameters: Sequence[Tensor]) -> bool:
+        """Tell whether the averages are of some parameters and of nothing else."""
+        own = {tensor.data_ptr() for tensor in self._live.values()}
+        return self.use and own == {parameter.data_ptr() for parameter in parameters}
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from ringrift.training.engine.averaging import Average
 from ringrift.training.engine.schedule import Schedule
 from ringrift.training.engine.tally import Readings
 from ringrift.training.engine.task import Moment
+from ringrift.training.engine.update import Update
 
 if TYPE_CHECKING:
     from ringrift.training.engine.settings import TrainSettings
@@ -50,11 +51,10 @@ class Session(Generic[B]):
         self.readings = Readings()
         self.step = 0
         task.net.to(self.device).train()
-        self.optimizer = make_optimizer(task.parameter_groups(), self.device)
-        self._parameters = [
-            p for group in self.optimizer.param_groups for p in group["params"] if p.requires_grad
-        ]
         self.average = Average(task.net, limit=settings.ema_decay, use=settings.use_ema)
+        self.update = Update(
+            task.parameter_groups(), self.average, limit=settings.grad_clip, device=self.device
+        )
         self._dtype = getattr(torch, settings.amp_dtype)
         scaled = settings.mixed_precision and settings.amp_dtype == "float16"
         self.scaler = torch.amp.GradScaler("cuda") if scaled else None
@@ -79,23 +79,12 @@ class Session(Generic[B]):
             self.settings.gradient_accumulation_steps,
             self.task.batches_per_epoch - self.next_batch,
         )
-        rate = self.schedule.rate(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.task.begin_step(self.moment())
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.update.parameters:
+            parameter.grad = None
         for _ in range(count):
             self._backward(next(batches), count)
-        if self.scaler is not None:
-            self.scaler.unscale_(self.optimizer)
-        norm = clip(self._parameters, self.settings.grad_clip)
-        if self.scaler is None:
-            self.optimizer.step()
-        else:
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-        self.task.end_step()
-        self.average.update(self.step)
+        norm = self.update.take(self.schedule.rate(self.step), self.step, self.scaler)
         self.readings.step(self.step + 1, norm)
         self.step += 1
 
@@ -133,8 +122,8 @@ class Session(Generic[B]):
         """Return everything a checkpoint holds as tensors, on the CPU."""
         found = {_NET + name: _stored(t) for name, t in self.task.net.state_dict().items()}
         found |= {_AVERAGE + name: _stored(t) for name, t in self.average.tensors.items()}
-        for index, parameter in enumerate(self._all_parameters()):
-            for name, value in self.optimizer.state.get(parameter, {}).items():
+        for index, parameter in enumerate(self.update.parameters):
+            for name, value in self.update.optimizer.state.get(parameter, {}).items():
                 found[f"{_OPTIMIZER}{index}.{name}"] = _stored(torch.as_tensor(value))
         found[_RANDOM + "cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
@@ -170,37 +159,19 @@ class Session(Generic[B]):
 
     def _restore_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
         """Fill the optimiser's state, each tensor laid out in memory as its parameter is."""
-        parameters = self._all_parameters()
+        optimizer, parameters = self.update.optimizer, self.update.parameters
         for name, value in tensors.items():
             if not name.startswith(_OPTIMIZER):
                 continue
             index, _, key = name.removeprefix(_OPTIMIZER).partition(".")
             parameter = parameters[int(index)]
-            state = self.optimizer.state[parameter]
+            state = optimizer.state[parameter]
             if value.shape == parameter.shape and key != "step":
                 state[key] = torch.empty_like(parameter, requires_grad=False).copy_(value)
             else:
-                fused = self.optimizer.param_groups[0].get("fused")
+                fused = optimizer.param_groups[0].get("fused")
                 state[key] = value.to(parameter.device) if fused else value.clone()
-
-    def _all_parameters(self) -> list[Tensor]:
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
-
-
-def make_optimizer(groups: list[dict[str, Any]], device: torch.device) -> torch.optim.AdamW:
-    """Return AdamW over parameter groups, fused into one kernel a step."""
-    return torch.optim.AdamW(groups, lr=0.0, fused=device.type in ("cpu", "cuda"))
-
-
-def clip(parameters: list[Tensor], limit: float) -> Tensor:
-    """Scale the gradients so that their norm is at most `limit`; return the norm before.
-
-    On a GPU looking at the norm would wait for it, so there every gradient is scaled, mostly by 1.
-    """
-    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    if norm.device.type != "cpu" or not norm <= limit:
-        torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
-    return norm
+        self.update.restored()
 
 
 def _stored(tensor: Tensor) -> Tensor:

@@ -59,16 +59,17 @@ class Readings:
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
-        self._batches: list[list[Tensor]] = []
+        self._batches: list[Tensor] = []
         self._steps: list[tuple[int, int, Tensor]] = []
 
     def batch(self, found: BatchLoss) -> None:
         """Keep the loss of a batch."""
         self._names = tuple(found.terms)
-        row = [found.objective.detach()]
+        row = [found.objective]
         for term in found.terms.values():
-            row += [term.total.detach(), term.weight.detach()]
-        self._batches.append(row)
+            row += (term.total, term.weight)
+        with torch.no_grad():
+            self._batches.append(torch.stack(row))
 
     def step(self, step: int, grad_norm: Tensor) -> None:
         """Keep the gradient norm of the step that the batches since the last one belong to."""
@@ -82,7 +83,7 @@ class Readings:
         """
         if not self._steps:
             return
-        rows = torch.stack([torch.stack(row) for row in self._batches]).tolist()
+        rows = torch.stack(self._batches).tolist()
         norms = torch.stack([norm for _, _, norm in self._steps]).tolist()
         lost = skips and not any(map(math.isfinite, norms))
         begin = 0

@@ -100,7 +100,10 @@ class Task(Protocol, Generic[B]):
         ...
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the parameters that learn, those without weight decay apart."""
+        """Return the parameters that learn, those without weight decay apart.
+
+        A group may name a `bound`: its weights are kept within -bound ... bound.
+        """
         ...
 
     def begin_step(self, moment: Moment) -> None:
@@ -109,10 +112,6 @@ class Task(Protocol, Generic[B]):
 
     def loss(self, batch: B) -> BatchLoss:
         """Evaluate the net on a batch that lies on its device."""
-        ...
-
-    def end_step(self) -> None:
-        """Put the weights back into their bounds."""
         ...
 
     def validate(self) -> dict[str, float | None]:

@@ -14,9 +14,10 @@ import torch
 
 from ringrift.core.intervals import Interval
 from ringrift.training.engine.prefetch import Prefetch, to_device
-from ringrift.training.engine.session import Session, make_optimizer, prepared
+from ringrift.training.engine.session import Session, prepared
 from ringrift.training.engine.tally import Tally
 from ringrift.training.engine.trainer import METRICS_EVERY
+from ringrift.training.engine.update import make_optimizer
 
 if TYPE_CHECKING:
     from ringrift.training.engine.settings import TrainSettings

@@ -61,17 +61,19 @@ def train(
     measure: Measure = unmeasured,
     on_progress: OnProgress | None = None,
     stop: Callable[[], bool] = lambda: False,
+    curves: bool = True,
 ) -> TrainReport:
     """Train `task` in `run`, from its newest checkpoint on, and write the best model below `models`.
 
     Best is the epoch with the lowest validation loss; without validation samples, the last. What
-    `measure` finds of the model is put into the report. When
-    `stop` says so a checkpoint is written and the report has the status `interrupted` and no model.
+    `measure` finds of the model is put into the report; the epochs' curves are drawn unless `curves`
+    is off. When `stop` says so a checkpoint is written and the report has the status `interrupted` and no model.
     Raises `TrainingDiverged` for a loss or gradient that is not finite, or a validation loss three
     times the best for three epochs; the best weights stay in the folder, in `best/`.
     """
     with prepared(settings):
-        return _Training(task, settings, run, on_progress, stop).run_all(models, lineage, measure)
+        training = _Training(task, settings, run, on_progress, stop)
+        return training.run_all(models, lineage, measure, curves=curves)
 
 
 class _Training(Generic[B]):
@@ -101,7 +103,9 @@ class _Training(Generic[B]):
         self.seconds_before = 0.0
         self.began = self.saved = self.told = self.mark = time.monotonic()
 
-    def run_all(self, models: Path, lineage: Lineage, measure: Measure) -> TrainReport:
+    def run_all(
+        self, models: Path, lineage: Lineage, measure: Measure, *, curves: bool
+    ) -> TrainReport:
         """Train to the end, or until stopped, and write the report."""
         self._resume()
         try:
@@ -117,7 +121,8 @@ class _Training(Generic[B]):
         path = self._save_model(models, lineage)
         report = self._report(self.status, path, measure(path))
         write_report(self.run.path, report)
-        draw_curves(report.epochs, self.run.path)
+        if curves:
+            draw_curves(report.epochs, self.run.path)
         self.run.note(f"{report.status} at step {report.steps}: model {report.model_id}")
         return report
 

@@ -77,6 +77,8 @@ class Options:
     seen: SeenGames = field(default_factory=SeenGames)
     most_games: int = MOST_GAMES
     """hold-out games measured at most; of more a part is taken by the hash of their ids"""
+    upto: int | None = None
+    """highest sequence number of a game that counts"""
     on_games: Callable[[int, int], None] = lambda _done, _total: None
 
 
@@ -145,8 +147,9 @@ def evaluate(model: Model, options: Options) -> Evaluation:
     """
     training: Mapping[str, Any] = model.card["training"] or {}
     seen = options.seen
-    held = held_out(options.stores, model.spec, seen.lineage, most=options.most_games)
-    source, trained = trained_on(options.stores, model.spec, seen.own)
+    stores, upto = options.stores, options.upto
+    held = held_out(stores, model.spec, seen.lineage, most=options.most_games, upto=upto)
+    source, trained = trained_on(stores, model.spec, seen.own, upto=upto)
     learned = trained.drawn(len(held.side) if options.train_loss is None else 0)
     q_mix = _q_mix(training)
     total = len(held.side) + len(learned)

@@ -42,19 +42,29 @@ class HeldOut:
 
 
 def held_out(
-    stores: Sequence[Path], spec: BoardSpec, seen: frozenset[str], *, most: int = MOST_GAMES
+    stores: Sequence[Path],
+    spec: BoardSpec,
+    seen: frozenset[str],
+    *,
+    most: int = MOST_GAMES,
+    upto: int | None = None,
 ) -> HeldOut:
-    """Return at most so many of the hold-out games that a lineage has not seen."""
-    every = find_games(stores, spec, "holdout")
+    """Return at most so many of the hold-out games that a lineage has not seen.
+
+    Games with a sequence number above `upto` do not count, here and in `trained_on`.
+    """
+    every = find_games(stores, spec, "holdout", upto=upto)
     left = every.without(seen)
     return HeldOut(side=left.drawn(most), found=len(left), left_out=len(every) - len(left))
 
 
-def trained_on(stores: Sequence[Path], spec: BoardSpec, own: frozenset[str]) -> tuple[str, Side]:
+def trained_on(
+    stores: Sequence[Path], spec: BoardSpec, own: frozenset[str], *, upto: int | None = None
+) -> tuple[str, Side]:
     """Return the games a model learned from and where they are known from; `own` are their ids.
 
     Where nobody knows them, or none is stored, any trainable games stand in.
     """
-    every = find_games(stores, spec, "train")
+    every = find_games(stores, spec, "train", upto=upto)
     known = every.only(own)
     return (DATASET, known) if len(known) else (TRAINABLE, every.newest(MOST_TRAINED))

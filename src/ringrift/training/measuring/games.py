@@ -114,13 +114,20 @@ class Side:
         )
 
 
-def find_games(stores: Sequence[Path], spec: BoardSpec, split: str) -> Side:
-    """Return the finished games of these rules on one side of the stores, each play once."""
+def find_games(
+    stores: Sequence[Path], spec: BoardSpec, split: str, *, upto: int | None = None
+) -> Side:
+    """Return the finished games of these rules on one side of the stores, each play once.
+
+    Games with a sequence number above `upto` do not count.
+    """
     best: dict[str, Found] = {}
     for number, path in enumerate(stores):
         with Views(path) as views:
             for row in views.rows(spec.config, split):
                 if row.spec_hash != spec.hash or row.end not in COMPLETED:
+                    continue
+                if upto is not None and row.seq > upto:
                     continue
                 other = best.get(row.play)
                 if other is None or row.id < other[1].id:

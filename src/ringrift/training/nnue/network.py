@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ringrift.nets.nnue.network import INPUT_SCALE, LARGEST_WEIGHT, WEIGHT_SCALE, Shape, Weights
+from ringrift.nets.nnue.network import INPUT_SCALE, WEIGHT_SCALE, Shape, Weights
 from ringrift.training.nnue.bags import on_grid, sum_entries, sum_rows
 from ringrift.training.nnue.seats import seat_inputs
 
@@ -57,13 +57,6 @@ class NnueNet(nn.Module):
         """
         products = self._layer("policy", x) @ self._scaled("policy.rows", self._step).T
         return self._output(sum_entries(products, entries, pointer)).view(len(x), -1)
-
-    @torch.no_grad()
-    def clamp(self) -> None:
-        """Put every weight back into the range of its integer."""
-        for name, weight in self.named_parameters():
-            if not name.endswith("bias"):
-                weight.clamp_(-LARGEST_WEIGHT, LARGEST_WEIGHT)
 
     def weights(self) -> Weights:
         """Return the tensors as `save_nnue` takes them."""

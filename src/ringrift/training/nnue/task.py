@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ringrift.core.errors import NegativeResult, UsageError
 from ringrift.nets.nnue.file import save_nnue
+from ringrift.nets.nnue.network import LARGEST_WEIGHT
 from ringrift.training.engine.schedule import temperature
 from ringrift.training.engine.task import BatchLoss, Term
 from ringrift.training.nnue.measures import measure
@@ -118,19 +119,25 @@ class NnueTask(Fed[NnueBatch]):
         return cls(net, settings, feeds, choice)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the weights, and the biases without decay; with a frozen value the policy's."""
+        """Return the weights within the range of their integers, and the biases without decay.
+
+        With a frozen value they are the policy's.
+        """
         learning = [(n, p) for n, p in self.net.named_parameters() if p.requires_grad]
         decay = self.settings.weight_decay
+        weights = [p for n, p in learning if not n.endswith("bias")]
+        biases = [p for n, p in learning if n.endswith("bias")]
         return [
-            {"params": [p for n, p in learning if not n.endswith("bias")], "weight_decay": decay},
-            {"params": [p for n, p in learning if n.endswith("bias")], "weight_decay": 0.0},
+            {"params": weights, "weight_decay": decay, "bound": LARGEST_WEIGHT},
+            {"params": biases, "weight_decay": 0.0},
         ]
 
     def begin_step(self, moment: Moment) -> None:
         """Set temperature, rounding, and the random numbers of the dropout."""
         self.sharpness = self.settings.temperature_end / temperature(self.settings, moment.done)
         self.net.rounding = moment.done >= ROUNDED_FROM
-        self._random.manual_seed((self.settings.seed << 32) + moment.step)
+        if self.settings.dropout:
+            self._random.manual_seed((self.settings.seed << 32) + moment.step)
 
     def loss(self, batch: NnueBatch) -> BatchLoss:
         """Evaluate the net on a batch; a small net of whole numbers keeps full precision."""
@@ -150,10 +157,6 @@ class NnueTask(Fed[NnueBatch]):
             if self.net.shape.policy
             else None,
         )
-
-    def end_step(self) -> None:
-        """Put the weights back into the range of their integers."""
-        self.net.clamp()
 
     def validate(self) -> dict[str, float | None]:
         """Measure the integers that would play, at the end temperature."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ringrift.core.errors import RingriftError
 from ringrift.core.log import get_logger
@@ -37,16 +37,20 @@ _FIRST = ("store",)
 
 
 def run_preflight(
-    context: Context, *, strict: bool = False, on_check: Callable[[str], None] = lambda _name: None
+    context: Context,
+    *,
+    checks: Sequence[tuple[str, Run]] = CHECKS,
+    strict: bool = False,
+    on_check: Callable[[str], None] = lambda _name: None,
 ) -> Report:
-    """Run all checks and return them in the order of the table; a check that raises has failed."""
+    """Run checks and return them in their order; a check that raises has failed."""
     began_s = time.monotonic()
     found: dict[str, Check] = {}
-    for name, run in sorted(CHECKS, key=lambda check: check[0] not in _FIRST):
+    for name, run in sorted(checks, key=lambda check: check[0] not in _FIRST):
         on_check(name)
         found[name] = _tried(name, run, context)
     return Report(
-        checks=tuple(found[name] for name, _ in CHECKS),
+        checks=tuple(found[name] for name, _ in checks),
         strict=strict,
         seconds=time.monotonic() - began_s,
     )
