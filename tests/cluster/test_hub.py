@@ -2,16 +2,21 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from ringrift.cluster.bus import Bus
 from ringrift.cluster.hub import Hub, is_healthy, read_state, server_program
 from ringrift.cluster.keys import node_key
+from ringrift.cluster.streams import Subjects, ensure, games_bytes
 from ringrift.core.errors import DataError, NotRunningError, RefusedError
+
+from .conftest import GAMES_BYTES
 
 
 def within(limit_s, look):
@@ -57,6 +62,23 @@ def test_a_killed_server_comes_back_at_its_address_with_its_storage(hub, bus):
     assert bus.run(bus.js.get_last_msg("EVENTS", "rr.event.test")).data == b"kept"
 
 
+def test_a_small_disk_holds_the_streams_also_when_it_has_filled(tmp_path, key, monkeypatch):
+    """The server reserves what streams may take, and refuses one for which its limit is too low."""
+    folder = tmp_path / "hub"
+    for free in (2_500_000_000, 200_000_000):
+        disk = SimpleNamespace(total=4_000_000_000, free=free)
+        monkeypatch.setattr("shutil.disk_usage", lambda path, disk=disk: disk)
+        with (
+            Hub(folder, users=(key.public,)) as hub,
+            Bus(hub.state.url, key, node="one") as bus,
+        ):
+            size = games_bytes(folder, 20.0)
+            made = bus.run(ensure(bus.js, Subjects(), games_bytes=size))
+            assert bool(made) == (free > 1e9)  # the second time all is there
+            info = bus.run(bus.js.stream_info("GAMES"))
+            assert info.config.max_bytes > 5e8
+
+
 def test_new_storage_has_a_higher_incarnation(tmp_path, key):
     folder = tmp_path / "hub"
     with Hub(folder, users=(key.public,)) as hub:
@@ -64,6 +86,16 @@ def test_new_storage_has_a_higher_incarnation(tmp_path, key):
     (folder / "js" / "jetstream").rename(tmp_path / "gone")
     with Hub(folder, users=(key.public,)) as hub:
         assert hub.state.incarnation > first
+
+
+def test_a_server_whose_storage_was_deleted_begins_anew(hub, bus, tmp_path):
+    before = hub.state
+    shutil.rmtree(tmp_path / "hub" / "js")
+    assert within(15, lambda: hub.restarts == 1 and is_healthy(hub.state.monitor_port))
+    assert hub.state.incarnation > before.incarnation
+    assert hub.state.port == before.port
+    assert within(10, lambda: bus.connected)
+    assert len(bus.run(ensure(bus.js, Subjects(), games_bytes=GAMES_BYTES))) == 10
 
 
 def test_a_stranger_is_refused_and_told(tmp_path, hub):

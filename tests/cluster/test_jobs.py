@@ -27,7 +27,14 @@ def job(number=1, **changes):
 
 def result(of, status="done", **changes):
     now = time.time()
-    values = {"node": "one", "started_at": now, "ended_at": now, "attempts": 1}
+    values = {
+        "kind": of.kind,
+        "config": of.config,
+        "node": "one",
+        "started_at": now,
+        "ended_at": now,
+        "attempts": 1,
+    }
     return JobResult(job_id=of.id, status=status, **{**values, **changes})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import nats
@@ -92,6 +93,8 @@ class Bus:
                 self.run(client.close(), timeout_s=2 * CLOSE_LIMIT_S)
             except NotRunningError as error:
                 log.debug("bus closed late", error=error.message)
+        with suppress(NotRunningError):
+            self.run(_end_tasks(), timeout_s=2 * CLOSE_LIMIT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CALL_LIMIT_S)
 
@@ -154,6 +157,14 @@ class Bus:
     def _complaint(self, what: str) -> str:
         said = f" ({self.last_error})" if self.last_error else ""
         return f"hub {self.url}: {what}{said}"
+
+
+async def _end_tasks() -> None:
+    """Cancel what still runs in this event loop: nothing may wake up after it has stopped."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 async def _unless(refused: asyncio.Event, connecting: asyncio.Future[Client]) -> Client:

@@ -31,6 +31,11 @@ class Term(NamedTuple):
     def __str__(self) -> str:
         return f"{self.incarnation}.{self.revision}"
 
+    @property
+    def number(self) -> int:
+        """One whole number of at most 63 bits, in the order of terms."""
+        return self.incarnation << 32 | self.revision
+
     @classmethod
     def parse(cls, text: str) -> Term:
         """Read a term; raises `DataError`."""
@@ -69,9 +74,19 @@ class Election:
     _asked: bool = False
     _clocks: tuple[float, float] | None = field(default=None)
 
-    def acting(self, now_s: float) -> bool:
-        """Tell whether this node may act as the leader; ask right before every outer write."""
+    def acting(self, now_s: float, wall_s: float | None = None) -> bool:
+        """Tell whether this node may act as the leader; ask right before every outer write.
+
+        With the wall clock's time, a machine that has slept since the last tick does not act.
+        """
+        if wall_s is not None and self._jump_s(now_s, wall_s) > MOST_JUMP_S:
+            return False
         return self.state == "leader" and now_s < self._deadline_s
+
+    @property
+    def held(self) -> int | None:
+        """The revision of this node's last write as the leader, None for a follower."""
+        return self._revision if self.state == "leader" else None
 
     def tick(self, now_s: float, wall_s: float) -> Action | None:
         """Say what to do at this moment."""
@@ -137,7 +152,12 @@ class Election:
         self._look_at_s = now_s + LOOK_EVERY_S
 
     def _slept(self, now_s: float, wall_s: float) -> bool:
-        before, self._clocks = self._clocks, (now_s, wall_s)
-        if before is None:
-            return False
-        return (wall_s - before[1]) - (now_s - before[0]) > MOST_JUMP_S
+        jump_s = self._jump_s(now_s, wall_s)
+        self._clocks = (now_s, wall_s)
+        return jump_s > MOST_JUMP_S
+
+    def _jump_s(self, now_s: float, wall_s: float) -> float:
+        """Return how much further the wall clock ran since the last tick."""
+        if self._clocks is None:
+            return 0.0
+        return (wall_s - self._clocks[1]) - (now_s - self._clocks[0])

@@ -38,7 +38,6 @@ START_LIMIT_S = 10.0
 WATCH_EVERY_S = 2.0
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 0.5, 30.0
 STOP_GRACE_S = 10.0
-FREE_DISK_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,11 +138,16 @@ class Hub:
     def _config_path(self) -> Path:
         return (self.folder / "server.conf").resolve()
 
+    @property
+    def _storage(self) -> Path:
+        """The folder that a server makes for all it stores."""
+        return (self.folder / "js" / "jetstream").resolve()
+
     def _launch(self, known: HubState | None) -> HubState:
         """Start a server at its former ports where they are free, and wait until it is healthy."""
         program = server_program(self._binary)
-        store = (self.folder / "js").resolve()
-        fresh = not (store / "jetstream").exists()
+        store = self._storage.parent
+        fresh = not self._storage.exists()
         incarnation = _incarnation(known) if fresh or known is None else known.incarnation
         port = _port(known.port if known else 0)
         monitor_port = _port(known.monitor_port if known else 0, other=port)
@@ -153,7 +157,9 @@ class Hub:
             monitor_port=monitor_port,
             store=store,
             users=self._users,
-            file_store_bytes=int(shutil.disk_usage(self.folder).free * FREE_DISK_SHARE),
+            # What streams have reserved must fit whenever the server starts again, however full
+            # the disk has got; how much they may hold is theirs to say.
+            file_store_bytes=shutil.disk_usage(self.folder).total,
         )
         write_atomic(self._config_path, config.text().encode())
         with (self.folder / "server.log").open("ab") as output:
@@ -198,18 +204,20 @@ class Hub:
         return said[-1] if said else "it said nothing"
 
     def _watch(self) -> None:
-        """Start the server again whenever it is gone or does not answer twice."""
+        """Start the server again when it is gone, has no storage or does not answer twice."""
         backoff_s, missed = FIRST_BACKOFF_S, 0
         while not self._stopping.wait(WATCH_EVERY_S):
             state = self._state
             assert state is not None
-            if is_healthy(state.monitor_port):
+            stored = self._storage.exists()
+            if stored and is_healthy(state.monitor_port):
                 backoff_s, missed = FIRST_BACKOFF_S, 0
                 continue
             missed += 1
-            if state.process.alive and missed < 2:
+            if stored and state.process.alive and missed < 2:
                 continue
-            log.warning("hub is gone", pid=state.pid, alive=state.process.alive)
+            # Without its storage a server says that it is healthy and refuses every write.
+            log.warning("hub is gone", pid=state.pid, alive=state.process.alive, stored=stored)
             end_processes([state.process], grace_s=1.0)
             self._reap()
             if self._stopping.wait(backoff_s):

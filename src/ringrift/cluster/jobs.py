@@ -6,33 +6,43 @@ again. The first result that is stored for a job wins.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, PubAck
 from nats.js.errors import APIError, NotFoundError
 
+from ringrift.cluster.reading import read_from
 from ringrift.cluster.streams import JOBS, RESULTS, Subjects
 from ringrift.core.errors import DataError
 from ringrift.core.ids import canonical_json, content_id
+from ringrift.core.log import get_logger
+
+log = get_logger(__name__)
 
 JobKind = Literal["selfplay", "match", "train", "dataset", "reanalyze", "tune", "verify", "bench"]
 JOB_KINDS: tuple[str, ...] = get_args(JobKind)
 Size = Literal["cpu", "bigmem", "gpu", "biggpu"]
 Status = Literal["done", "failed", "cancelled"]
+Filing = Literal["filed", "open", "done"]
 URGENT, NORMAL = 0, 1
 
 BIG_MEMORY_GB = 8.0
 BIG_GPU_GB = 40.0
 MOST_ATTEMPTS = 3
-MOST_DELIVERIES = 5
+MOST_DELIVERIES = 25
+"""Of one job by the queue: failed attempts, stops of a node and its deaths count alike, so that this
+bounds only what the count of failed attempts does not see."""
 ACK_WAIT_S = 30.0
 MOST_WAITING = 4096
+MOST_IN_FLIGHT = 256
 BACKOFF_S = (5.0, 25.0, 125.0)
 """Before the second, third and further attempts of a job that failed."""
 
@@ -138,6 +148,8 @@ class JobResult:
     """What came of a job. `numbers` are its kind's; `error` has `type`, `message`, `tail`."""
 
     job_id: str
+    kind: str
+    config: str
     node: str
     status: Status
     started_at: float
@@ -156,8 +168,11 @@ def result_of(data: bytes) -> JobResult:
     """Read a result; raises `DataError` for a malformed one."""
     try:
         tree = json.loads(data)
-        return JobResult(**{**tree, "outputs": tuple(tree["outputs"])})
-    except (ValueError, KeyError, TypeError) as error:
+        words = {name: sys.intern(tree[name]) for name in ("kind", "config", "node", "status")}
+        # A day's results are held in memory: the words that all share are there once.
+        numbers = {sys.intern(name): value for name, value in tree["numbers"].items()}
+        return JobResult(**{**tree, **words, "numbers": numbers, "outputs": tuple(tree["outputs"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"no job result: {error!r}", where="result") from error
 
 
@@ -170,45 +185,74 @@ class OpenJob:
 
 
 class JobQueue:
-    """Files jobs and reads results; its coroutines run in a `Bus`."""
+    """Files jobs and reads results; its coroutines run in a `Bus`.
 
-    def __init__(self, js: JetStreamContext, subjects: Subjects) -> None:
+    `ack_wait_s` is how long a job may go without a sign of life before another node gets it.
+    """
+
+    def __init__(
+        self, js: JetStreamContext, subjects: Subjects, *, ack_wait_s: float = ACK_WAIT_S
+    ) -> None:
         self._js = js
         self._subjects = subjects
+        self._ack_wait_s = ack_wait_s
 
-    async def file(self, job: Job) -> Literal["filed", "open", "done"]:
+    async def file(self, job: Job) -> Filing:
         """Put a job into the queue, unless it is there or has a result."""
-        if await self.result(job.id) is not None:
-            return "done"
-        if any(known.job.id == job.id for known in await self.open()):
-            return "open"
-        await self.consumer(job.kind, job.needs.size, job.prio)
+        return (await self.file_all([job]))[0]
+
+    async def file_all(self, jobs: Sequence[Job], *, again: bool = False) -> list[Filing]:
+        """Put jobs into the queue, each unless it is there or has a result.
+
+        `again` is for a job that was in the queue within the last minutes and was removed.
+        """
+        known = {found.job.id for found in await self.open()} if jobs else set()
+        results = await asyncio.gather(*(self.result(job.id) for job in jobs))
+        for place in {(job.kind, job.needs.size, job.prio) for job in jobs}:
+            await self.consumer(*place)
+        answers: list[Filing] = []
+        sent: list[asyncio.Task[PubAck]] = []
+        for job, result in zip(jobs, results, strict=True):
+            if result is not None or job.id in known:
+                answers.append("done" if result is not None else "open")
+                continue
+            known.add(job.id)
+            answers.append("filed")
+            sent.append(asyncio.ensure_future(self._send(job, again=again)))
+            if len(sent) % MOST_IN_FLIGHT == 0:
+                await asyncio.gather(*sent)
+        taken = iter(await asyncio.gather(*sent))
+        if sent:
+            client = self._js._nc  # noqa: SLF001 - the library has no other name for its connection
+            await client.publish(self._subjects.filed)
+        return [
+            "open" if answer == "filed" and next(taken).duplicate else answer for answer in answers
+        ]
+
+    async def _send(self, job: Job, *, again: bool) -> PubAck:
         stamped = replace(job, created_at=job.created_at or time.time())
-        headers = {"Nats-Msg-Id": job.id}
-        ack = await self._js.publish(
-            job.subject(self._subjects), stamped.as_bytes(), stream=JOBS, headers=headers
+        return await self._js.publish(
+            job.subject(self._subjects),
+            stamped.as_bytes(),
+            stream=JOBS,
+            headers={"Nats-Msg-Id": f"{job.id}.{time.time_ns()}" if again else job.id},
         )
-        return "open" if ack.duplicate else "filed"
 
     async def open(self) -> list[OpenJob]:
         """Return the jobs that wait or are being done, in the order of filing."""
-        found: list[OpenJob] = []
-        seq = 1
-        subject = f"{self._subjects.prefix}.job.>"
-        while True:
+        found = []
+        for stored in await read_from(self._js, JOBS, f"{self._subjects.prefix}.job.>"):
             try:
-                message = await self._js.get_msg(JOBS, seq=seq, next=True, subject=subject)
-            except NotFoundError:
-                return found
-            if message.seq is None or message.data is None:
-                return found
-            found.append(OpenJob(job=job_of(message.data), seq=message.seq))
-            seq = message.seq + 1
+                found.append(OpenJob(job=job_of(stored.data), seq=stored.seq))
+            except DataError as error:
+                log.warning("a message in the queue is no job", seq=stored.seq, error=str(error))
+        return found
 
     async def result(self, job_id: str) -> JobResult | None:
         """Return the result of a job, None where there is none yet."""
+        subject = self._subjects.result(job_id)
         try:
-            message = await self._js.get_last_msg(RESULTS, self._subjects.result(job_id))
+            message = await self._js.get_last_msg(RESULTS, subject, direct=True)
         except NotFoundError:
             return None
         return result_of(message.data or b"")
@@ -239,6 +283,28 @@ class JobQueue:
             if error.err_code != NO_MESSAGE:
                 raise
 
+    async def cancel(self, job_id: str, *, by: str, reason: str = "") -> bool:
+        """End a job that waits or is being done; False where it is not open.
+
+        Whoever does it finds its result and stops.
+        """
+        job = next((known for known in await self.open() if known.job.id == job_id), None)
+        if job is None:
+            return False
+        now = time.time()
+        result = JobResult(
+            job_id=job_id,
+            kind=job.job.kind,
+            config=job.job.config,
+            node=by,
+            status="cancelled",
+            started_at=now,
+            ended_at=now,
+            attempts=0,
+            error={"type": "cancelled", "message": reason, "tail": ""},
+        )
+        return await self.give_up(job, result)
+
     async def forget(self, job_id: str) -> None:
         """Remove the result of a job, so that it can be filed again."""
         await self._js.purge_stream(RESULTS, subject=self._subjects.result(job_id))
@@ -252,7 +318,7 @@ class JobQueue:
                 durable_name=name,
                 filter_subject=self._subjects.job(kind, size, prio),
                 ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=ACK_WAIT_S,
+                ack_wait=self._ack_wait_s,
                 max_deliver=MOST_DELIVERIES,
                 max_ack_pending=MOST_WAITING,
                 max_waiting=MOST_WAITING,

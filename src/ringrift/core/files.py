@@ -203,10 +203,13 @@ def _utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def open_sqlite(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+def open_sqlite(
+    path: Path, *, readonly: bool = False, one_thread: bool = True
+) -> sqlite3.Connection:
     """Open a database: WAL, busy timeout 20 s, foreign keys on, synchronous FULL.
 
-    The connection is in autocommit mode; group writes with `transaction`. Raises `DataError` for a
+    The connection is in autocommit mode; group writes with `transaction`. Without `one_thread` it is
+    for several threads, which take turns by a lock of the caller's. Raises `DataError` for a
     file that is no database or, with `readonly`, is missing; `UsageError` on a network file system.
     """
     kind = file_system(path.parent)
@@ -224,6 +227,7 @@ def open_sqlite(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
             uri=True,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,
+            check_same_thread=one_thread,
         )
     except sqlite3.OperationalError as error:
         raise DataError(f"cannot open the database: {error}", where=str(path)) from error

@@ -53,6 +53,12 @@ def canonical_msgpack(value: Any) -> bytes:
         raise DataError(f"no canonical MessagePack for this value: {error}") from error
 
 
+def derived_seed(seed: int, *words: object) -> int:
+    """Return a seed below 2**63 that follows from `seed` and the words."""
+    text = " ".join(map(str, (seed, *words)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
 def short(identity: str) -> str:
     """Return the first 12 digits, as ids are shown to people."""
     return identity[:SHORT_DIGITS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +25,17 @@ def versions() -> dict[str, str | None]:
     from platform import python_version
 
     return {"python": python_version(), **{name: installed(name) for name in RECORDED}}
+
+
+@cache
+def rules_hash() -> str:
+    """Return 16 hex digits over the sources of `ringrift.rules`."""
+    folder = Path(__file__).parents[1] / "rules"
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(str(path.relative_to(folder)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def commit() -> str | None:
