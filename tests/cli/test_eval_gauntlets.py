@@ -11,16 +11,25 @@ from pathlib import Path
 
 import pytest
 
+from ringrift.cli.invocation import begin
+from ringrift.cli.models.holdout import holdout_numbers
 from ringrift.cli.reference.schemas import schema_of
+from ringrift.core.paths import Paths
+from ringrift.loop.promoting import Promoting
 from ringrift.models.aliases import read_aliases
 from ringrift.models.decisions import append, read_chain
 from ringrift.nets.nnue.file import init_nnue
+from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "loop"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+from games import games
 from json_schema import problems
+from made_matches import store_games
 
-sys.path.pop(0)
+del sys.path[:3]
 
 CONFIG = "square8_2p"
 PROGRAM = Path(sys.executable).with_name("ringrift")
@@ -196,6 +205,63 @@ def test_one_model_passes_or_not_by_exit_code(root, run):
     assert (code, found["models"][0]["passed"]) == (0, True)
     code, found, _ = run("two-stage", "--model", "candidate", *ENOUGH, "--promote-threshold", "1")
     assert (code, found["models"][0]["passed"]) == (1, False)
+
+
+@pytest.mark.acceptance
+@pytest.mark.slow
+def test_the_documented_names_end_with_the_codes_that_are_said(root, run):
+    _, ids = root
+    code, found, _ = run("gauntlet", "--model", "models/best.pth", "--games", "2", "--sims", "2")
+    (row,) = found["models"]
+    assert row["model_id"] == ids[0]
+    assert code == int("missed" in row["floors"].values())
+    code, found, _ = run("two-stage", "--model", "models/candidate.pth", *ENOUGH)
+    (candidate,) = found["models"]
+    assert candidate["model_id"] == ids[1]
+    assert code == int(not candidate["passed"])
+    assert run("gauntlet", "--model", "models/none.pth")[0] == 2
+    assert run("two-stage", "--model", "models/none.pth")[0] == 2
+
+
+@pytest.mark.acceptance
+@pytest.mark.slow
+def test_the_best_of_the_second_stage_becomes_champion(root, run, monkeypatch):
+    """The games of its test are planted: it wins them all. Both stages are played."""
+    folder, (old, new) = root
+    for name, value in (
+        ("PROMOTION__MIN_GAMES", 4),
+        ("PROMOTION__MAX_GAMES", 100),
+        ("PROMOTION__ELO_THRESHOLD", 100),
+        ("EVALUATION__FLOOR_GAMES", 2),
+        ("EVALUATION__SIMULATIONS", 2),
+    ):
+        monkeypatch.setenv(f"RINGRIFT_{name}", str(value))
+    paths, invocation = Paths(folder), begin([])
+    with GameStore.open(paths.game_store, writer=True) as store:
+        store.ingest(games(BoardSpec.create("square8", 2), 40))
+        matches = Promoting(
+            config=CONFIG,
+            settings=invocation.settings().values,
+            store=store,
+            objects=paths.model_objects,
+            holdout=holdout_numbers(invocation),
+            players=lambda: pytest.fail("every game is planted"),
+        ).matches(read_chain(paths.decisions, CONFIG))
+        for name, match in matches.of_generation(new, old).items():
+            store_games(store, match.plan, 0.5 if name.startswith("champion") else 1.0)
+    code, found, err = run(
+        "two-stage", "--model", new, *ENOUGH, "--promote", "--promote-threshold", "0"
+    )
+    (promotion,) = found["promotions"]
+    assert (code, promotion["decision"], promotion["refused"]) == (0, "promoted", False), err
+    decision = read_chain(paths.decisions, CONFIG).decisions[-1]
+    assert (decision.kind, decision.candidate, decision.champion_before) == ("promoted", new, old)
+    assert read_chain(paths.decisions, CONFIG).champion == new
+    assert (paths.models / f"{CONFIG}.safetensors").resolve().stem == new
+    code, found, _ = run(
+        "two-stage", "--model", new, *ENOUGH, "--promote", "--promote-threshold", "0"
+    )
+    assert (code, found["promotions"][0]["reason"]) == (0, "is the champion")
 
 
 @pytest.mark.acceptance

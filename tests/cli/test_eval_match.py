@@ -3,10 +3,12 @@
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ringrift.evaluation.results import PlayedGame
 from ringrift.nets.nnue.file import init_nnue
 from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec
@@ -75,6 +77,40 @@ def test_a_match_is_played_kept_and_found_again(root, call, ringrift):
     code, left, _ = call(*SIDES, "--games", "9", "--exclude-node", host)
     assert (code, left["games"], left["score"], left["excluded"]) == (0, 0, None, [host])
     assert call(*SIDES, "--games", "9", "--exclude-node", "elsewhere")[1]["games"] == 10
+
+
+@pytest.mark.slow
+def test_nodes_that_won_unequal_shares_are_alerted_until_they_do_not(root, call, ringrift):
+    """The games are real; only the names of the nodes are planted, by who won."""
+    words = ("--agent", "random", "--agent", "random", "--games", "80", "-j", "1", "--no-wait")
+    code, answer, _ = call(*words)
+    assert code == 0
+    path = root / "data" / "games" / "games.db"
+    with GameStore.open(path) as store:
+        records = [record for _, record, _ in store.records(run=answer["run"])]
+    for told, name in ((1, _by_winner), (0, _by_turn)):
+        for file in path.parent.iterdir():
+            file.unlink()
+        with GameStore.open(path, writer=True) as store:
+            store.ingest([(replace(r, meta=replace(r.meta, host=name(r))), None) for r in records])
+        code, answer, _ = call(*words)
+        assert (code, answer["seconds"], len(answer["by_node"])) == (0, None, 2)
+        assert answer["worker_check"]["suspicious"] == bool(told)
+        listed = json.loads(ringrift("node", "alerts", "list", "--json")[1])["alerts"]
+        firing = [one for one in listed if one["state"] == "firing"]
+        assert [one["kind"] for one in firing] == ["verification"] * told
+        if told:
+            assert firing[0]["subject"] == f"match {answer['run'][:12]}"
+            assert firing[0]["values"]["node"] in ("first", "second")
+
+
+def _by_winner(record):
+    """The first agent sits in turn in each seat."""
+    return "first" if PlayedGame.of(record).winner == record.meta.index % 2 else "second"
+
+
+def _by_turn(record):
+    return ("first", "second")[record.meta.index // 2 % 2]
 
 
 def test_a_dry_run_says_what_a_test_will_take_and_changes_nothing(root, call):

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from ringrift.cli.reference.schemas import schema_of
+from ringrift.core.errors import RingriftError
 from ringrift.nets.nnue.file import init_nnue
+from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -123,6 +125,45 @@ def test_a_daemon_measures_what_is_dropped_and_ends_with_0_on_sigterm(root, tmp_
         assert re.search(r"http://127\.0\.0\.1:8799", err)
     finally:
         daemon.kill()
+
+
+@pytest.mark.acceptance
+@pytest.mark.slow
+def test_sigterm_in_a_round_ends_it_within_30_s_and_leaves_no_partial_result(root):
+    add_model(root / "models" / "objects", 1)
+    daemon = subprocess.Popen(
+        [
+            PROGRAM, "eval", "shadow", "--daemon", "--http-port", "0", "--config-key", CONFIG,
+            "--shadow-games", "2000", "--sims", "16", "--no-wait", "--json",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: stored_games(root) > 4)
+        began_s = time.monotonic()
+        daemon.send_signal(signal.SIGTERM)
+        out, _ = daemon.communicate(timeout=60)
+        assert (daemon.returncode, time.monotonic() - began_s < 30) == (0, True)
+        for line in out.splitlines():
+            result = json.loads(line)
+            assert (result["success"], result["win_rate"], result["elo_estimate"]) == (
+                False,
+                None,
+                None,
+            )
+        assert stored_games(root) > 4  # its games stay
+    finally:
+        daemon.kill()
+
+
+def stored_games(root):
+    try:
+        with GameStore.open(root / "data" / "games" / "games.db") as store:
+            return store.count(CONFIG, purpose="match")
+    except RingriftError:  # the store is being made
+        return 0
 
 
 def ask(page):

@@ -1,11 +1,16 @@
 """Tournaments from the command line: played once, ranked, and told about when a champion falls."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from ringrift.core.errors import RingriftError
 from ringrift.core.files import lock
 from ringrift.core.paths import Paths
 from ringrift.evaluation.contenders import Contender, ModelRow, Search
@@ -109,6 +114,62 @@ def test_a_second_daemon_is_told_to_try_later(root, run):
         assert run("auto", "--daemon", code=75)["error"]["code"] == 75
 
 
+def daemon(*words):
+    program = Path(sys.executable).with_name("ringrift")
+    line = [program, "eval", "auto", "--daemon", "--interval", "1", "--no-wait", "--json", *words]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def match_games(root):
+    path = root.games / "games.db"
+    try:
+        with GameStore.open(path) as store:
+            return {(r.meta.run, r.meta.index) for _, r, _ in store.records(purpose="match")}
+    except RingriftError:  # the store is being made
+        return set()
+
+
+def wait_for_games(process, root, count):
+    deadline_s = time.monotonic() + 240
+    while len(match_games(root)) < count:
+        assert process.poll() is None
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+@pytest.mark.acceptance
+def test_a_daemon_that_was_killed_goes_on_and_plays_nothing_twice_within_two_hours(root):
+    words = ("--games", "300")
+    process = daemon(*words)
+    wait_for_games(process, root, 30)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert len(match_games(root)) < 300
+    process = daemon(*words)
+    wait_for_games(process, root, 100)
+    began_s = time.monotonic()
+    process.terminate()  # in the middle of a tournament
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert time.monotonic() - began_s < 30
+    assert len(kept := match_games(root)) < 300
+    process = daemon(*words)
+    first = json.loads(process.stdout.readline())
+    assert (first["skipped"], first["tournament"]["complete"]) == (None, True)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert kept < match_games(root)
+    assert len(match_games(root)) == 300  # each index of the one plan once
+    make_model(root.models, 77)  # somebody new, but too early
+    process = daemon(*words)
+    second = json.loads(process.stdout.readline())
+    assert second["skipped"].startswith("the last tournament began")
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(match_games(root)) == 300
+
+
 @pytest.mark.acceptance
 def test_a_tournament_is_played_once_and_ranked(root, run):
     line = ("tournament", "--baselines-only", "--games", "10", "--seed", "3")
@@ -174,7 +235,7 @@ def test_archiving_marks_who_is_surely_weak_and_never_the_champion(root, ringrif
     common = {"configs": ("square8_2p",), "games": 2, "most_meetings": None, "top_n": None}
     common |= {"sims": 1, "kinds": ("mcts",), "models": ("nnue",), "baselines": True}
     common |= {"matchmaking": False, "reach_elo": 200.0, "seed": 1, "workers": 1}
-    common |= {"store": None, "plot": None}
+    common |= {"store": None, "plot": None, "distributed": False}
     run = begin(["--root", str(root.root)])
     assert Tournaments(run, Order(archive_below=500.0, **common))._archive("square8_2p") == []
     assert Tournaments(run, Order(archive_below=2000.0, **common))._archive("square8_2p") == [old]

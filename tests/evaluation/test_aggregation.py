@@ -32,7 +32,7 @@ def test_a_list_of_gauntlets_is_read(tmp_path):
     row = {"model_path": "m.pt", "config": "hex8_2p", "games_played": 30, "score": 3.0}
     row |= {"vs_random": 1.0, "vs_heuristic": 0.5, "vs_mcts": 0.1}
     path.write_text(json.dumps([row, {**row, "vs_mcts": None, "games_played": 8}]))
-    found = {c.opponent: c for c in merge(read_json(path))}
+    found = {c.opponent: c for c in merge(read_json(path).claims)}
     assert (found["random"].wins, found["random"].games) == (14, 14)
     assert (found["heuristic"].wins, found["heuristic"].games) == (7, 14)
     assert (found["mcts"].wins, found["mcts"].games) == (1, 10)

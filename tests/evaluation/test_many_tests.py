@@ -21,13 +21,13 @@ def test_tests_since_a_time_and_their_alphas_are_counted(tmp_path):
         plan,  # a regression match is no test
         replace(plan, purpose="manual", test=SequentialTest(alpha=0.01)),
     ]
-    assert count_tests(path, "square8_2p", 0.0).tests == 0
     with GameStore.open(path, writer=True) as store:
+        assert count_tests(store, "square8_2p", 0.0).tests == 0
         for one in plans:
             store.plans.add(one.text, config=one.spec.config, purpose=one.purpose)
         newest = max(row.made_at for row in store.plans.all())
-    found = count_tests(path, "square8_2p", 0.0)
-    assert (found.tests, found.expected_false) == (2, 0.1)
-    assert "2 tests since the last promotion" in found.words
-    assert count_tests(path, "square8_2p", newest).tests == 0
-    assert count_tests(path, "hex8_2p", 0.0).tests == 0
+        found = count_tests(store, "square8_2p", 0.0)
+        assert (found.tests, found.expected_false) == (2, 0.1)
+        assert "2 tests since the last promotion" in found.words
+        assert count_tests(store, "square8_2p", newest).tests == 0
+        assert count_tests(store, "hex8_2p", 0.0).tests == 0

@@ -2,12 +2,12 @@
 
 import pytest
 
+from ringrift.core.ids import derived_seed
 from ringrift.evaluation.contenders import Search
 from ringrift.evaluation.matches import run_match
 from ringrift.evaluation.promotion import (
     PromotionMatches,
     PromotionSettings,
-    derived_seed,
     promotion_evidence,
 )
 from ringrift.evaluation.sprt import SequentialTest

@@ -43,26 +43,9 @@ def seen_by(invocation: Invocation, model: LoadedModel | NnueModel) -> SeenGames
 
     Cards stand beside the model's file or in the data root, manifests in the data root.
     """
-    from ringrift.models.cards import Described
-    from ringrift.models.lineage import Datasets, games_seen
-    from ringrift.training.holdout_evaluation import SeenGames
+    from ringrift.models.seen import seen_games
 
     root = invocation.known_root()
     objects = model.path.resolve().parent.parent
     models = objects.parent if objects.name == "objects" or root is None else root / "models"
-    npz = None if root is None else root / "data" / "npz"
-    card = Described(
-        id=model.id, card=dict(model.card), created_at=None, host=None, label=None, here=True
-    )
-    listed = Datasets(npz)
-    own = {name: listed.games(name) for name in card.datasets}
-    above = [games_seen(models, npz, parent) for parent, _ in card.parents]
-    games = frozenset(game for ids in own.values() for game in ids or ())
-    unknown = {name for name, ids in own.items() if ids is None}
-    return SeenGames(
-        own=games,
-        lineage=games.union(*(found.games for found in above)),
-        datasets=len(own.keys() | {name for found in above for name in found.datasets}),
-        datasets_unknown=len(unknown.union(*(found.unknown for found in above))),
-        ancestors_unknown=len({name for found in above for name in found.missing}),
-    )
+    return seen_games(model, models, None if root is None else root / "data" / "npz")

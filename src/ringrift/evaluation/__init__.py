@@ -28,6 +28,6 @@
 | `auto`, `diverse`, `calibration` | which tournaments are due; a model's first games |
 | `regressions`, `pace` | champions that fell; how fast matches are played here |
 | `shadow` | the service that measures the newest models |
-| `trends`, `plots` | ratings from hour to hour; pictures |
+| `trends`, `least_squares`, `plots` | ratings from hour to hour; slopes with intervals; pictures |
 | `aggregation`, `foreign_results` | results of several places; numbers without games |
 """

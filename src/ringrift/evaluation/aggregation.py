@@ -6,7 +6,6 @@ listed apart. A place that cannot be read is named and the others go on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +118,7 @@ def _source(store: Path, path: Path, kind: str, *, collect: bool) -> Source:
         if kind == "match":
             return _of_match(store, path)
         if kind == "results":
-            return Source(path=name, kind=kind, claims=read_json(path))
+            return Source(path=name, kind=kind, claims=read_json(path).claims)
         if kind == "database":
             return Source(path=name, kind=kind, claims=read_database(path))
         if kind == "host":
@@ -181,15 +180,14 @@ def _of_records(store: Path, path: Path, *, collect: bool) -> Source:
 
 def _of_match(store: Path, path: Path) -> Source:
     """Return the claims of a match, none where its games are here."""
-    claims = read_json(path)
-    run = json.loads(path.read_bytes()).get("run")
+    found = read_json(path)
     here = 0
-    if store.is_file() and isinstance(run, str):
+    if store.is_file() and found.run is not None:
         with GameStore.open(store) as opened:
-            here = opened.count(run=run, purpose="match")
+            here = opened.count(run=found.run, purpose="match")
     if here:
         return Source(path=str(path), kind="match", games=here)
-    return Source(path=str(path), kind="match", claims=claims)
+    return Source(path=str(path), kind="match", claims=found.claims)
 
 
 def _known(store: Path, config: str) -> set[str]:

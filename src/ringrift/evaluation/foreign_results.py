@@ -59,7 +59,15 @@ def merge(claims: Iterable[Claim]) -> tuple[Claim, ...]:
     )
 
 
-def read_json(path: Path) -> tuple[Claim, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """The claims of a file; `run` is the match that a result is of, None for gauntlets."""
+
+    claims: tuple[Claim, ...]
+    run: str | None = None
+
+
+def read_json(path: Path) -> Results:
     """Read a list of gauntlets or the result of a match; raises `DataError` for another file."""
     try:
         tree = json.loads(path.read_bytes())
@@ -67,9 +75,10 @@ def read_json(path: Path) -> tuple[Claim, ...]:
         raise DataError(f"no results: {error}", where=str(path)) from None
     try:
         if isinstance(tree, list):
-            return tuple(claim for row in tree for claim in _gauntlet(row))
+            return Results(claims=tuple(claim for row in tree for claim in _gauntlet(row)))
         if isinstance(tree, dict) and "plan" in tree and "score" in tree:
-            return _match(tree)
+            run = tree.get("run")
+            return Results(claims=_match(tree), run=run if isinstance(run, str) else None)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"no results: {error!r}", where=str(path)) from None
     raise DataError("expected a list of gauntlets or the result of a match", where=str(path))

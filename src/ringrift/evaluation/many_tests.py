@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ringrift.records.store import GameStore
+if TYPE_CHECKING:
+    from ringrift.records.store import GameStore
 
 TESTING = ("gate", "test")
 """Purposes of matches that a promotion may rest on."""
@@ -38,16 +38,17 @@ class ManyTests:
         )
 
 
-def count_tests(store: Path, config: str, since: float) -> ManyTests:
+NO_TESTS = ManyTests(tests=0, expected_false=0.0)
+
+
+def count_tests(store: GameStore, config: str, since: float) -> ManyTests:
     """Count the tests whose plans were stored after a time, Unix seconds."""
     alphas: list[float] = []
-    if store.is_file():
-        with GameStore.open(store) as opened:
-            for purpose in TESTING:
-                for plan in opened.plans.all(config, purpose=purpose):
-                    alpha = _alpha(json.loads(plan.text).get("test"))
-                    if plan.made_at > since and alpha is not None:
-                        alphas.append(alpha)
+    for purpose in TESTING:
+        for plan in store.plans.all(config, purpose=purpose):
+            alpha = _alpha(json.loads(plan.text).get("test"))
+            if plan.made_at > since and alpha is not None:
+                alphas.append(alpha)
     return ManyTests(tests=len(alphas), expected_false=round(sum(alphas), 6))
 
 

@@ -23,6 +23,14 @@ class MatchAborted(RingriftError):
 
     exit_code = 5
 
+    @classmethod
+    def twice(cls, plan: MatchPlan, index: int, ply: int, reason: str) -> MatchAborted:
+        """Return the error of one game, naming agents, game and ply."""
+        return cls(
+            f"game {index} of match {plan.hash[:12]} was aborted twice at ply {ply}: {reason}",
+            where=" against ".join(dict.fromkeys(agent.spec for agent in plan.participants)),
+        )
+
 
 class Store(Protocol):
     """What a match needs of the game store."""
@@ -42,7 +50,7 @@ class Store(Protocol):
 class Playing(Protocol):
     """Games under way; iterating yields each once it is stored, aborted ones unstored.
 
-    Stored with purpose `match` and run = plan hash, in any order.
+    Stored with purpose `match` and run = plan hash, in any order, and the plan with them.
     """
 
     def __iter__(self) -> Iterator[GameRecord]:
@@ -97,15 +105,26 @@ def run_match(
     stop: Callable[[], bool] = lambda: False,
 ) -> MatchResult:
     """Play what is missing of one match by a function, as `run_matches` does."""
+
+    def begin(wanted: Wanted) -> Playing:
+        keep_plans(store, wanted)
+        return _OneAfterTheOther(play, *wanted[0])
+
     found = run_matches(
         [plan],
         store,
-        lambda wanted: _OneAfterTheOther(play, *wanted[0]),
+        begin,
         titles=[title],
         on_progress=on_progress,
         stop=stop,
     )
     return found[0]
+
+
+def keep_plans(store: Store, wanted: Wanted) -> None:
+    """Have a store know the plans of games that will come into it."""
+    for plan, _ in wanted:
+        store.plans.add(plan.text, config=plan.spec.config, purpose=plan.purpose)
 
 
 def run_matches(
@@ -129,9 +148,6 @@ def run_matches(
         for tally in counted.values():
             on_progress(tally)
     missing = {name: tally for name, tally in counted.items() if not tally.complete}
-    for tally in missing.values():
-        plan = tally.plan
-        store.plans.add(plan.text, config=plan.spec.config, purpose=plan.purpose)
     if missing:
         wanted = [
             (tally.plan, [tally.plan.game(index) for index in tally.missing()])
@@ -164,7 +180,8 @@ def _count(
                     del missing[plan.hash]
                     playing.leave(plan)
             elif (plan.hash, index) in aborted:
-                raise _aborted_twice(plan, record)
+                played = record.result
+                raise MatchAborted.twice(plan, index, played.plies, str(played.reason))
             else:
                 aborted.add((plan.hash, index))
                 playing.again(plan, plan.game(index))
@@ -173,14 +190,6 @@ def _count(
     finally:
         if isinstance(games, Generator):
             games.close()  # what is finished is stored now, not when the error is forgotten
-
-
-def _aborted_twice(plan: MatchPlan, record: GameRecord) -> MatchAborted:
-    return MatchAborted(
-        f"game {record.meta.index} of match {plan.hash[:12]} was aborted twice at ply "
-        f"{record.result.plies}: {record.result.reason}",
-        where=" against ".join(dict.fromkeys(a.spec for a in record.agents)),
-    )
 
 
 def stored(plan: MatchPlan, store: Store, *, without: Iterable[str] = ()) -> Tally:
@@ -197,7 +206,7 @@ def stored(plan: MatchPlan, store: Store, *, without: Iterable[str] = ()) -> Tal
 def stored_games(plan: MatchPlan, store: Store) -> Iterator[GameRecord]:
     """Yield the stored games of a plan; raises `DataError` for one that the plan does not name."""
     for _, record, _ in store.records(plan.spec.config, purpose="match", run=plan.hash):
-        _check(plan, record)
+        check_game(plan, record)
         yield record
 
 
@@ -207,7 +216,8 @@ def _index(record: GameRecord) -> int:
     return record.meta.index
 
 
-def _check(plan: MatchPlan, record: GameRecord) -> None:
+def check_game(plan: MatchPlan, record: GameRecord) -> None:
+    """Raise `DataError` for a record that is none of the games of the plan that it names."""
     index = _index(record)
     game = plan.game(index) if index < plan.games else None
     hashes = tuple(agent.agent_hash for agent in record.agents)

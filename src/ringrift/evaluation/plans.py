@@ -38,6 +38,7 @@ Purpose = Literal[
     "gauntlet",
     "tournament",
     "tune",
+    "milestone",
     "manual",
 ]
 PURPOSES: tuple[str, ...] = get_args(Purpose)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ringrift.agents.foreign import is_foreign
 from ringrift.core.errors import DataError, RefusedError
 from ringrift.core.limits import thread_budget
-from ringrift.evaluation.matches import MatchAborted, run_matches
+from ringrift.evaluation.matches import MatchAborted, keep_plans, run_matches
 from ringrift.selfplay.plans import GamePlan, PlayJob
 from ringrift.selfplay.workers import GamesFailed, WorkerPool
 
@@ -33,6 +33,14 @@ GRACE_MS = 250.0
 """A move that takes longer than a time limit and this loses its game."""
 STORED_TOGETHER = 64
 STORED_AFTER_S = 0.5
+
+
+class Players(Protocol):
+    """Whatever plays games of matches until a store has them."""
+
+    def play(self, wanted: Wanted, store: GameStore, stop: Callable[[], bool]) -> Playing:
+        """Play games of some matches; iterating yields them."""
+        ...
 
 
 class MatchPlayers:
@@ -76,36 +84,13 @@ class MatchPlayers:
 
     def play(self, wanted: Wanted, store: GameStore, stop: Callable[[], bool]) -> Playing:
         """Play games of some matches into a store: in groups, at least every half second."""
-        most = min((_games_at_once(plan) for plan, _ in wanted), default=None)
+        keep_plans(store, wanted)
+        most = min((games_at_once(plan) for plan, _ in wanted), default=None)
         jobs = {plan.hash: self._job(plan) for plan, _ in wanted}
         return _Playing(self._pool, jobs, wanted, store, stop, self._hold, most)
 
     def _job(self, plan: MatchPlan) -> PlayJob:
-        return PlayJob(
-            spec=plan.spec,
-            agents=tuple(agent.spec for agent in plan.participants),
-            max_plies=plan.max_plies,
-            models=self._files(plan),
-            purpose="match",
-            run=plan.hash,
-            explore=False,
-            analyse=False,
-            device=self._device,
-            late_ms=plan.budget[1] + GRACE_MS if is_timed(plan) and plan.budget else None,
-            game_s=self._timeout_s * (LARGE_TIMES if plan.spec.board in LARGE_BOARDS else 1),
-        )
-
-    def _files(self, plan: MatchPlan) -> dict[str, str]:
-        found = {}
-        for agent in plan.participants:
-            if agent.model_id is None:
-                continue
-            if agent.model_id not in self.models:
-                raise DataError(
-                    f"no file is known for the model {agent.model_id[:12]} of {agent.spec}"
-                )
-            found[agent.model_id] = str(self.models[agent.model_id])
-        return found
+        return match_job(plan, self.models, device=self._device, game_timeout_s=self._timeout_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +109,20 @@ class _Playing:
         return stored_in_groups(self.store, self._played())
 
     def again(self, plan: MatchPlan, game: MatchGame) -> None:
-        self.pool.again(self.jobs[plan.hash], _game_plan(game))
+        self.pool.again(self.jobs[plan.hash], game_plan(game))
 
     def leave(self, plan: MatchPlan) -> None:
         self.pool.leave(self.jobs[plan.hash])
 
     def _played(self) -> Iterator[GameRecord]:
         jobs = [
-            (self.jobs[plan.hash], [_game_plan(game) for game in games])
+            (self.jobs[plan.hash], [game_plan(game) for game in games])
             for plan, games in self.wanted
         ]
         plans = {plan.hash: plan for plan, _ in self.wanted}
         try:
             for record, _ in self.pool.play_jobs(jobs, self.stop, self.hold, most=self.most):
-                _same_agents(record, plans[record.meta.run or ""])
+                same_agents(record, plans[record.meta.run or ""])
                 yield record
         except GamesFailed as error:
             raise MatchAborted(
@@ -146,20 +131,53 @@ class _Playing:
             ) from error
 
 
+def match_job(
+    plan: MatchPlan,
+    models: Mapping[str, Path],
+    *,
+    device: str = "cpu",
+    game_timeout_s: float = GAME_TIMEOUT_S,
+) -> PlayJob:
+    """Return what all games of a match share; see `MatchPlayers`.
+
+    Raises `DataError` for a model without a file.
+    """
+    files = {}
+    for agent in plan.participants:
+        if agent.model_id is None:
+            continue
+        if agent.model_id not in models:
+            raise DataError(f"no file is known for the model {agent.model_id[:12]} of {agent.spec}")
+        files[agent.model_id] = str(models[agent.model_id])
+    return PlayJob(
+        spec=plan.spec,
+        agents=tuple(agent.spec for agent in plan.participants),
+        max_plies=plan.max_plies,
+        models=files,
+        purpose="match",
+        run=plan.hash,
+        explore=False,
+        analyse=False,
+        device=device,
+        late_ms=plan.budget[1] + GRACE_MS if is_timed(plan) and plan.budget else None,
+        game_s=game_timeout_s * (LARGE_TIMES if plan.spec.board in LARGE_BOARDS else 1),
+    )
+
+
 def is_timed(plan: MatchPlan) -> bool:
     """Tell whether a plan limits the time of each move."""
     return plan.budget is not None and plan.budget[0] == "time_ms"
 
 
-def _games_at_once(plan: MatchPlan) -> int:
+def games_at_once(plan: MatchPlan) -> int:
     """Return how many games of a plan a worker holds: one where moves share no clock or program."""
     if is_timed(plan) or any(is_foreign(agent.spec) for agent in plan.participants):
         return 1
     return GAMES_PER_WORKER if plan.test is None else TESTED_GAMES_PER_WORKER
 
 
-def _same_agents(record: GameRecord, plan: MatchPlan) -> None:
-    """Refuse a game of an agent that has changed since the plan was made."""
+def same_agents(record: GameRecord, plan: MatchPlan) -> None:
+    """Raise `RefusedError` for a game of an agent that has changed since the plan was made."""
     known = {agent.spec: agent.agent_hash for agent in plan.participants}
     for agent in record.agents:
         if known.get(agent.spec) != agent.agent_hash:
@@ -170,14 +188,15 @@ def _same_agents(record: GameRecord, plan: MatchPlan) -> None:
             )
 
 
-def _game_plan(game: MatchGame) -> GamePlan:
+def game_plan(game: MatchGame) -> GamePlan:
+    """Return a game of a match as those who play take it."""
     return GamePlan(index=game.index, seed=game.seed, seats=game.seats, opening=game.opening)
 
 
 def play_match(
     plan: MatchPlan,
     store: GameStore,
-    players: MatchPlayers,
+    players: Players,
     *,
     title: str = "match",
     on_progress: Callable[[Tally], None] | None = None,
@@ -192,7 +211,7 @@ def play_match(
 def play_matches(
     plans: Sequence[MatchPlan],
     store: GameStore,
-    players: MatchPlayers,
+    players: Players,
     *,
     titles: Sequence[str] = (),
     on_progress: Callable[[Tally], None] | None = None,

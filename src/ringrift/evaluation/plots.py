@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ringrift.core.figures import new_figure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"
 _SIZE_IN = (8.0, 4.5)
 _ROW_IN = 0.45
-_DPI = 110
 _LOOK = {"best": (BLUE, "o"), "champion": (ORANGE, "s")}
 
 
@@ -163,13 +164,8 @@ def _legend(axes: Axes) -> None:
 
 
 def _sheet(*, rows: int | None = None) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     width, height = _SIZE_IN
-    size = (width, height if rows is None else 1.6 + _ROW_IN * max(2, rows))
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height if rows is None else 1.6 + _ROW_IN * max(2, rows))
     axes = figure.subplots()
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -7,11 +7,10 @@ is not measured again: the floors of a promoted candidate are those of the next 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ringrift.core.ids import short
+from ringrift.core.ids import derived_seed, short
 from ringrift.evaluation.contenders import Search
 from ringrift.evaluation.matches import stored
 from ringrift.evaluation.openings import book_hash
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 RANDOM, HEURISTIC = "random", "heuristic"
 REGRESSION_GAMES = 20
-RESERVED = ("gate", "test")
+RESERVED = ("gate", "test", "milestone")
 """Purposes that take their openings from the reserved half of the book."""
 
 
@@ -173,12 +172,6 @@ def promotion_evidence(
         return evidence
     against = tuple(play(matches.regression(candidate, other)) for other in former)
     return replace(evidence, regression=against)
-
-
-def derived_seed(seed: int, *words: object) -> int:
-    """Return a seed below 2**63 that follows from `seed` and the words."""
-    text = " ".join(map(str, (seed, *words)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def _accepted(evidence: PromotionEvidence) -> bool:

@@ -96,7 +96,8 @@ class MatchResult:
 
     `score`, `interval` and `elo` are None without a complete block. The interval is Wilson's with
     the design effect for a fixed number of games, the betting sequence where a test may stop or
-    the match goes on. `reverse` is the share of the second agent alone among the first ones.
+    the match goes on. `reverse` is the share of the second agent alone among the first ones,
+    `planned` the most games of the plan.
     """
 
     title: str
@@ -124,6 +125,18 @@ class MatchResult:
     agents: tuple[AgentScore, ...]
     standing: Standing | None
     complete: bool
+    planned: int | None = None
+
+    @property
+    def best(self) -> float:
+        """The score if every game that is left were won; 1 where it is not known how many are."""
+        if self.complete and self.score is not None:
+            return self.score
+        counted = self.games - self.duplicates * len(self.by_seat)
+        if self.score is None or self.planned is None or not counted:
+            return 1.0
+        left = self.planned - self.games
+        return (self.score * counted + left) / (counted + left)
 
     @property
     def elo(self) -> float | None:
@@ -180,9 +193,8 @@ class MatchResult:
         if self.games and CAPPED_WARNING < self.capped / self.games <= CAPPED_INVALID:
             found.append(f"{self.capped} of {self.games} games were cut by the ply limit")
         check = self.worker_check
-        if check.suspicious and check.p is not None:
-            parts = ", ".join(f"{node} {value:+.1f}" for node, value in check.residuals.items())
-            found.append(f"the nodes won unequal shares (p = {check.p:.1e}): {parts}")
+        if check.suspicious:
+            found.append(check.words)
         if self.blocks and self.duplicates / self.blocks > DUPLICATES_WARNING:
             agents = " and ".join(dict.fromkeys(agent.spec for agent in self.agents))
             found.append(

@@ -203,6 +203,7 @@ class _Summary:
             agents=agents,
             standing=standing,
             complete=complete,
+            planned=plan.games,
         )
 
     def _first_score(self, block: _Block, game: PlayedGame) -> Fraction:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ringrift.evaluation.least_squares import slope_of
 from ringrift.evaluation.ratings.fit import Z95, Fit, FitRules, fit
 from ringrift.evaluation.ratings.games import RatedGames
 from ringrift.evaluation.ratings.history import started_until
@@ -21,7 +22,6 @@ from ringrift.evaluation.ratings.table import utc
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 HOURLY_UP_TO_HOURS = 168.0
-LEAST_POINTS = 3
 CSV_COLUMNS = (
     "time", "config", "agent", "model_id", "elo", "se", "ci_low", "ci_high", "games", "change",
 )  # fmt: skip
@@ -183,18 +183,13 @@ def _last(points: Sequence[Point], series: Series) -> Point | None:
 
 
 def _slope(series: Series, points: Sequence[Point]) -> Slope:
-    count = len(points)
-    if count < LEAST_POINTS:
-        return Slope(series=series, points=count, elo_per_day=None, ci95=None)
-    from scipy.stats import linregress, t
-
     days = [(point.at - points[0].at) / DAY_S for point in points]
-    line = linregress(days, [point.elo for point in points])
-    half = float(t.ppf(0.975, count - 2)) * float(line.stderr)
-    slope = float(line.slope)
+    line = slope_of(days, [point.elo for point in points])
+    if line is None:
+        return Slope(series=series, points=len(points), elo_per_day=None, ci95=None)
     return Slope(
         series=series,
-        points=count,
-        elo_per_day=round(slope, 1),
-        ci95=(round(slope - half, 1), round(slope + half, 1)),
+        points=len(points),
+        elo_per_day=round(line.value, 1),
+        ci95=(round(line.low, 1), round(line.high, 1)),
     )

@@ -13,6 +13,8 @@ from typing import Any
 
 LEAST_EXPECTED = 5.0
 SUSPICIOUS = 0.001
+ALERT = "verification"
+"""The kind of alert that a suspicious check is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,15 @@ class WorkerCheck:
         if self.p is None:
             return None
         return max(self.residuals, key=lambda node: abs(self.residuals[node]))
+
+    @property
+    def words(self) -> str:
+        """One line with the residual of each node."""
+        if self.p is None:
+            return "less than two nodes have games enough to be compared"
+        share = "unequal" if self.suspicious else "equal"
+        parts = ", ".join(f"{node} {value:+.1f}" for node, value in self.residuals.items())
+        return f"the nodes won {share} shares (p = {self.p:.1e}): {parts}"
 
     def as_tree(self) -> dict[str, Any]:
         """Return the check as it is published."""

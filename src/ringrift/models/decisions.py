@@ -92,6 +92,10 @@ class Chain:
         """Hash of the last decision."""
         return self.decisions[-1].hash if self.decisions else None
 
+    def until(self, at: float) -> Chain:
+        """Return the chain as it was at a time (Unix s)."""
+        return Chain(self.config, tuple(d for d in self.decisions if d.at_s <= at))
+
     def of_run(self, run: str) -> list[Decision]:
         """Return the decisions that one run made."""
         return [decision for decision in self.decisions if decision.run == run]

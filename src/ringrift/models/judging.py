@@ -3,7 +3,7 @@
 In this order:
 
 1. Floor against `random`: a score of at least 0.90 over the floor games; while the champion itself
-   is below that, not below the champion's.
+   is below that, not below the champion's. Lost as soon as it cannot be passed any more.
 2. Floor against `heuristic`: not below the champion's score by more than 0.05, as far as the 95 %
    interval of the difference can tell: only an interval wholly below -0.05 rejects.
 3. Sequential test against the champion, H0 0 Elo, H1 the `elo_threshold`: accepting H1 goes on,
@@ -87,6 +87,12 @@ class Verdict:
 
 def decide(measured: Measured, rules: Rules) -> Verdict:
     """Return the verdict on a candidate; raises `DataError` while a measurement is missing."""
+    floor = _below_random(measured, rules.players)
+    if floor is None:
+        _require_whole(measured.candidate_heuristic, measured.champion_heuristic)
+        floor = _below_heuristic(measured)
+    if floor is not None:
+        return Verdict("rejected", floor)
     test = measured.against_champion
     standing = test.standing
     if standing is None or standing.verdict is None:
@@ -96,9 +102,6 @@ def decide(measured: Measured, rules: Rules) -> Verdict:
             f"the test against the champion has {standing.games} games; "
             f"expected at least {rules.min_games}"
         )
-    floor = _below_random(measured, rules.players) or _below_heuristic(measured)
-    if floor is not None:
-        return Verdict("rejected", floor)
     reason = standing.reason
     if standing.verdict == "reject":
         return Verdict("rejected", reason)
@@ -120,6 +123,14 @@ def decide(measured: Measured, rules: Rules) -> Verdict:
     return Verdict("promoted", reason, tuple(warnings))
 
 
+def _require_whole(*matches: MatchResult) -> None:
+    """Raise `DataError` for a match that goes on or has no games."""
+    for match in matches:
+        if not match.complete:
+            raise DataError(f"{match.title} is not finished ({match.games} games)")
+        _score(match)
+
+
 def upper_elo(match: MatchResult) -> float | None:
     """Return the upper end of the 95 % interval in Elo; None without games, infinity at 1."""
     if match.interval is None:
@@ -128,16 +139,24 @@ def upper_elo(match: MatchResult) -> float | None:
 
 
 def _below_random(measured: Measured, players: int) -> str | None:
-    candidate = _score(measured.candidate_random)
-    champion = _score(measured.champion_random)
+    """Return why a candidate fails the floor, also before its last game if it cannot pass any more."""
+    match = measured.candidate_random
     floor = rate_for_players(RANDOM_FLOOR, players)
-    if candidate >= floor:
+    if match.best >= floor:
+        _require_whole(match, measured.champion_random)
         return None
+    _require_whole(measured.champion_random)
+    champion = _score(measured.champion_random)
     if champion >= floor:
-        return f"below the floor against random: {candidate:.2f} < {floor:.2f}"
-    if candidate < champion:
-        return f"below the champion against random: {candidate:.2f} < {champion:.2f}"
+        return f"below the floor against random: {_of(match)} < {floor:.2f}"
+    if match.best < champion:
+        return f"below the champion against random: {_of(match)} < {champion:.2f}"
+    _require_whole(match)
     return None
+
+
+def _of(match: MatchResult) -> str:
+    return f"{match.best:.2f}" if match.complete else f"at most {match.best:.2f}"
 
 
 def _below_heuristic(measured: Measured) -> str | None:

@@ -130,6 +130,7 @@ def first_champion(
     *,
     inputs: Mapping[str, Any],
     run: str | None = None,
+    term: int = 0,
     by: str = "loop",
 ) -> Decided:
     """Begin a chain with the first model of its configuration."""
@@ -143,6 +144,23 @@ def first_champion(
         reason=reason,
         inputs=inputs,
         run=run,
+        term=term,
+        by=by,
+    )
+
+
+def pass_over(
+    models: Path, chain: Chain, candidate: str, newer: str, *, term: int = 0, by: str = "loop"
+) -> Decided:
+    """Write that a model gets no test since a newer one does; the champion stays."""
+    return _write(
+        models,
+        chain,
+        kind="superseded",
+        candidate=candidate,
+        reason=f"superseded by {short(newer)} before its first match",
+        inputs={"tested": False, "newer": newer},
+        term=term,
         by=by,
     )
 

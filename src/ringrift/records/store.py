@@ -26,6 +26,7 @@ from ringrift.records.gate import VERIFIED, Gate
 from ringrift.records.ingest import Ingest, IngestReport, Item, ShardRow, quarantine
 from ringrift.records.inputs import Mark, read_mark
 from ringrift.records.quarantine import WITHDRAWN, Quarantine
+from ringrift.records.recent import Recent
 from ringrift.records.recheck import Failure, Recheck, VerifyReport, check_share
 from ringrift.records.record import GameRecord, VerificationError
 from ringrift.records.schema import (
@@ -488,6 +489,11 @@ class GameStore:
     def quarantine(self) -> Quarantine:
         """The games that were refused, with their bytes."""
         return Quarantine(self._connection, self.path)
+
+    @property
+    def recent(self) -> Recent:
+        """What came last, asked for again and again."""
+        return Recent(self._connection, self.path)
 
     @property
     def plans(self) -> StoredPlans:

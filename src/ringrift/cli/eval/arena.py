@@ -87,9 +87,11 @@ def arena(
     *,
     workers: int | None,
     stop: Callable[[], bool],
+    distributed: bool = False,
 ) -> Iterator[Arena]:
     """Open the store of `source` to play in it and show the progress of all games together."""
-    with playing(run, source.store, models, workers) as (store, players, show):
+    place = playing(run, source.store, models, workers, distributed=distributed)
+    with place as (store, players, show):
         yield Arena(source, store, stop, players, show)
 
 

@@ -6,18 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ringrift.cli.eval.distributed import cluster_table
 from ringrift.cli.models.parts import models_folder, references
 from ringrift.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ringrift.cli.invocation import Invocation
     from ringrift.core.interrupt import Stop
     from ringrift.evaluation.contenders import Contender, ModelRow, Search
     from ringrift.evaluation.matches import Store
-    from ringrift.evaluation.players import MatchPlayers
+    from ringrift.evaluation.players import Players
     from ringrift.evaluation.results import MatchResult
     from ringrift.evaluation.tally import Tally
     from ringrift.evaluation.tournaments import Meeting
@@ -160,24 +161,23 @@ def table(run: Invocation, models: Iterable[ModelRow], workers: int | None) -> I
 
 @contextmanager
 def playing(
-    run: Invocation, path: Path, models: Iterable[ModelRow], workers: int | None
-) -> Iterator[tuple[GameStore, MatchPlayers, Callable[[Tally], None]]]:
+    run: Invocation,
+    path: Path,
+    models: Iterable[ModelRow],
+    workers: int | None,
+    *,
+    distributed: bool = False,
+) -> Iterator[tuple[GameStore, Players, Callable[[Tally], None]]]:
     """Open a store to play in it: the store, the processes, and what shows all progress in one bar.
 
-    A match that ended early counts with the games that it took.
+    A match that ended early counts with the games that it took. `distributed` plays on the nodes of
+    the cluster, into the installation's store.
     """
-    from ringrift.core.limits import thread_budget
     from ringrift.evaluation.contenders import files_of
-    from ringrift.evaluation.players import MatchPlayers
-    from ringrift.records.store import GameStore
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    most = thread_budget()
-    with (
-        GameStore.open(path, writer=True) as store,
-        run.out.progress() as progress,
-        MatchPlayers(files_of(models), workers=min(workers or most, most)) as players,
-    ):
+    files = files_of(models)
+    place = cluster_table(run, files) if distributed else _here(path, files, workers)
+    with run.out.progress() as progress, place as (store, players):
         task = progress.task("games", unit="games")
         counted: dict[str, tuple[int, int]] = {}
 
@@ -191,6 +191,23 @@ def playing(
 
         yield store, players, show
         task.finish()
+
+
+@contextmanager
+def _here(
+    path: Path, files: Mapping[str, Path], workers: int | None
+) -> Iterator[tuple[GameStore, Players]]:
+    from ringrift.core.limits import thread_budget
+    from ringrift.evaluation.players import MatchPlayers
+    from ringrift.records.store import GameStore
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    most = thread_budget()
+    with (
+        GameStore.open(path, writer=True) as store,
+        MatchPlayers(files, workers=min(workers or most, most)) as players,
+    ):
+        yield store, players
 
 
 @contextmanager

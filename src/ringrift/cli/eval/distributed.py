@@ -1,21 +1,68 @@
-"""The option that spreads the games of a command over the cluster."""
+"""The option that spreads the games of a command over the cluster, and what then plays them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringrift.core.errors import NotRunningError
+from ringrift.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from ringrift.cli.invocation import Invocation
+    from ringrift.loop.distributed_matches import HubPlayers
+    from ringrift.records.store import GameStore
 
 Distributed = Annotated[
-    bool, typer.Option("--distributed", help="Play on the nodes of the cluster: needs a job bus.")
+    bool,
+    typer.Option(
+        "--distributed",
+        help="Play as jobs on the nodes of the cluster: a loop must run on this data root.",
+    ),
 ]
 
 
-def need_bus(distributed: bool) -> None:
-    """Raise `NotRunningError` where the cluster is asked for and no job bus runs."""
-    if distributed:
-        raise NotRunningError(
-            "no job bus is running", where="--distributed", hint="without it, on this machine"
-        )
+def need_bus(run: Invocation, distributed: bool, store: Path | None = None) -> None:
+    """Raise `NotRunningError` where the cluster is asked for and no job bus runs on the root.
+
+    Raises `UsageError` for a `store` other than the one into which the cluster plays.
+    """
+    if not distributed:
+        return
+    from ringrift.cluster.hub import read_state
+    from ringrift.loop.distributed_matches import no_bus
+
+    paths = run.paths(create=False)
+    if store is not None and store.resolve() != paths.game_store.resolve():
+        raise UsageError("--db and --distributed exclude each other", where="--db")
+    state = read_state(paths.cluster / "hub")
+    if state is None or not state.process.alive:
+        raise no_bus()
+
+
+@contextmanager
+def cluster_table(
+    run: Invocation, files: Mapping[str, Path], *, device: str = "cpu"
+) -> Iterator[tuple[GameStore, HubPlayers]]:
+    """Open the store to read and connect to the hub; models from elsewhere are registered first."""
+    from ringrift.loop.distributed_matches import followed, hub_players
+
+    paths = run.paths()
+    _register(paths.model_objects, files.values())
+    with (
+        hub_players(paths, run.settings().values, device=device) as players,
+        followed(paths.game_store) as store,
+    ):
+        yield store, players
+
+
+def _register(objects: Path, files: Iterable[Path]) -> None:
+    from ringrift.models.registry import register
+
+    for path in files:
+        if not path.resolve().is_relative_to(objects.resolve()):
+            register(objects, path)

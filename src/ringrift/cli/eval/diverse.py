@@ -83,7 +83,8 @@ def diverse(
     configuration and diverse.json over all. The same line goes on after a stop; where nobody is new
     nothing is played, another sample needs another --seed. Times are those of games stored before.
 
-    Exit code 0 for --interval-hours that was told to stop, 3 for --distributed where no job bus runs.
+    Exit code 0 for --interval-hours that was told to stop, 3 for --distributed where no
+    loop runs on the data root.
 
     Examples: ringrift eval diverse --dry-run |
     ringrift eval diverse --board-types square8 hex8 --player-counts 2 --games-per-config 40
@@ -95,14 +96,14 @@ def diverse(
     from ringrift.evaluation.diverse import configurations
 
     run = current()
-    need_bus(distributed)
+    need_bus(run, distributed)
     specs = configurations(_words(board_types) or BOARDS, _numbers(player_counts))
-    work = Diverse(run, specs, games=games_per_config, seed=seed)
+    work = Diverse(run, specs, games=games_per_config, seed=seed, distributed=distributed)
     if dry_run:
         _show(run, work.planned(), dry_run=True)
         return
     paths = run.paths(create=False)
-    ready_for(run, wait=not no_wait, disk_gb=0.5)
+    ready_for(run, wait=not no_wait, cpu=not distributed, disk_gb=0.5)
     folder = output_dir or paths.tournaments
     with cooperative_stop() as stop:
         while True:
@@ -136,7 +137,13 @@ class Diverse:
     """The tournaments of some configurations; each is made anew from models and decisions."""
 
     def __init__(
-        self, run: Invocation, specs: Sequence[BoardSpec], *, games: int | None, seed: int
+        self,
+        run: Invocation,
+        specs: Sequence[BoardSpec],
+        *,
+        games: int | None,
+        seed: int,
+        distributed: bool = False,
     ) -> None:
         from ringrift.cli.eval.arena import source_of
 
@@ -144,6 +151,7 @@ class Diverse:
         self._specs = specs
         self._games = games
         self._seed = seed
+        self._distributed = distributed
         self._source = source_of(run)
 
     def planned(self) -> list[dict[str, Any]]:
@@ -169,7 +177,12 @@ class Diverse:
                 break
             found, models = self._entry(spec)
             with arena(
-                self._run, models, self._source, workers=None, stop=lambda: stop.requested
+                self._run,
+                models,
+                self._source,
+                workers=None,
+                stop=lambda: stop.requested,
+                distributed=self._distributed,
             ) as place:
                 outcome = place.play(found.tournament)
             self._source.tree(spec.config)  # the fit that other commands read

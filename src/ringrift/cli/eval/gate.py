@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from ringrift.cli.completion import complete_models
+from ringrift.cli.eval.options import TEST, AllWorkers, Sims
 from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.models.parts import OfBoard, OfConfig, OfPlayers, config_of
 from ringrift.cli.shared_options import DryRun
 from ringrift.core.errors import NegativeResult, UsageError
 
-SIDES, TEST, SEARCH, OUTPUT = "Sides", "Test", "Search", "Output"
+SIDES, SEARCH, OUTPUT = "Sides", "Search", "Output"
 
 
 def gate(
@@ -88,26 +89,8 @@ def gate(
             rich_help_panel=TEST,
         ),
     ] = 0.60,
-    sims: Annotated[
-        int | None,
-        typer.Option(
-            "--sims",
-            min=1,
-            metavar="N",
-            help="Simulations a move of both sides [default: evaluation.simulations].",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--parallel",
-            "-j",
-            min=1,
-            help="Worker processes [default: thread budget].",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
+    sims: Sims = None,
+    workers: AllWorkers = None,
     seed: Annotated[
         int,
         typer.Option(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringrift.cli.completion import complete_models
 from ringrift.cli.eval.gauntlet_shown import settings_tree, show
+from ringrift.cli.eval.options import MODELS, Models, NnOnly, NnueOnly, Sims, Workers
 from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.models.parts import OfBoard, OfConfig, OfPlayers, config_of
@@ -22,21 +22,12 @@ if TYPE_CHECKING:
     from ringrift.evaluation.contenders import Contender, ModelRow
     from ringrift.evaluation.gauntlets import Gauntlet, GauntletResult
 
-MODELS, GAMES, OUTPUT = "Models", "Games", "Output"
+GAMES, OUTPUT = "Games", "Output"
 VIEW = "baseline_gauntlet_results.json"
 
 
 def gauntlet(
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            metavar="REF",
-            help="A model; repeat for more. One from elsewhere is registered first.",
-            autocompletion=complete_models,
-            rich_help_panel=MODELS,
-        ),
-    ] = None,
+    models: Models = None,
     run_all: Annotated[
         bool,
         typer.Option("--run", help="Measure the registered models.", rich_help_panel=MODELS),
@@ -58,12 +49,8 @@ def gauntlet(
             rich_help_panel=MODELS,
         ),
     ] = None,
-    nn_only: Annotated[
-        bool, typer.Option("--nn-only", help="Convolutional nets only.", rich_help_panel=MODELS)
-    ] = False,
-    nnue_only: Annotated[
-        bool, typer.Option("--nnue-only", help="NNUE models only.", rich_help_panel=MODELS)
-    ] = False,
+    nn_only: NnOnly = False,
+    nnue_only: NnueOnly = False,
     games: Annotated[
         int,
         typer.Option(
@@ -91,27 +78,8 @@ def gauntlet(
             rich_help_panel=GAMES,
         ),
     ] = False,
-    sims: Annotated[
-        int | None,
-        typer.Option(
-            "--sims",
-            min=1,
-            metavar="N",
-            help="Simulations a move of the models [default: evaluation.simulations].",
-            rich_help_panel=GAMES,
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--parallel",
-            "-j",
-            min=1,
-            metavar="N",
-            help="Worker processes, at most the thread budget.",
-            rich_help_panel=GAMES,
-        ),
-    ] = 1,
+    sims: Sims = None,
+    workers: Workers = 1,
     plot: Annotated[
         Path | None,
         typer.Option(

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 import typer
 
 from ringrift.cli.eval.distributed import Distributed, need_bus
+from ringrift.cli.eval.options import TEST, Alpha, Beta, Elo0, Elo1, MaxGames, MinGames
 from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.shared_options import Board, ConfigKey, DryRun, Players
 from ringrift.core.errors import NegativeResult, UsageError
 
-GAMES, TEST, SEARCH, OUTPUT = "Games", "Test", "Search", "Output"
+GAMES, SEARCH, OUTPUT = "Games", "Search", "Output"
 
 
 def match(
@@ -85,23 +86,12 @@ def match(
             rich_help_panel=TEST,
         ),
     ] = "none",
-    elo0: Annotated[float, typer.Option("--elo0", help="Elo of H0.", rich_help_panel=TEST)] = 0.0,
-    elo1: Annotated[
-        float, typer.Option("--elo1", help="Elo of H1 (sprt).", rich_help_panel=TEST)
-    ] = 20.0,
-    alpha: Annotated[
-        float, typer.Option("--alpha", help="Chance of accepting at elo0.", rich_help_panel=TEST)
-    ] = 0.05,
-    beta: Annotated[
-        float,
-        typer.Option("--beta", help="Chance of rejecting at elo1 (sprt).", rich_help_panel=TEST),
-    ] = 0.05,
-    min_games: Annotated[
-        int, typer.Option("--min-games", help="Least games of a test.", rich_help_panel=TEST)
-    ] = 40,
-    max_games: Annotated[
-        int, typer.Option("--max-games", help="Most games of a test.", rich_help_panel=TEST)
-    ] = 800,
+    elo0: Elo0 = 0.0,
+    elo1: Elo1 = 20.0,
+    alpha: Alpha = 0.05,
+    beta: Beta = 0.05,
+    min_games: MinGames = 40,
+    max_games: MaxGames = 800,
     expect: Annotated[
         Literal["accept", "reject"] | None,
         typer.Option(
@@ -209,12 +199,13 @@ def match(
     Reads models of the data root and the games already stored of this match; writes games to
     data/games/games.db and plan, settings, result and log to runs/eval/RUN. The same command again
     goes on after a stop, and prints a finished result at once; another sample needs another --seed.
+    With --distributed the games are jobs of eight blocks for the nodes of the running loop.
     A program behind "engine:COMMAND" may be another installation of this one. Limits of specs and of
     --sims, --nodes or --time-ms are told to it, and it loses by time as others do.
 
     Exit code 0 for any verdict, 1 for an invalid match (more than 10 % of the games cut, or 1 % lost
     by time) or another verdict than --expect, 2 for models of different configurations, 3 for
-    --distributed where no job bus runs, 5 where a game was aborted twice.
+    --distributed where no loop runs on the data root, 5 where a game was aborted twice or a job failed.
 
     Examples: ringrift eval match --agent heuristic --agent random --games 20 |
     ringrift eval match --agent mcts:sims=200 --agent mcts:sims=100 --test sprt --dry-run
@@ -224,7 +215,7 @@ def match(
     from ringrift.cli.eval.match_shown import show_plan
 
     run = current()
-    need_bus(distributed)
+    need_bus(run, distributed)
     if expect is not None and test == "none":
         raise UsageError("--expect without a test", where="--expect", hint="--test sprt")
     options = MatchOptions(
@@ -258,8 +249,16 @@ def match(
         result = recount(run, wanted, exclude_node)
     else:
         if not is_finished(run, wanted):
-            ready_for(run, wait=not no_wait, disk_gb=0.5, config=wanted.plan.spec.config)
-        result = play_and_show(run, wanted, output, plot_format if plot else None)
+            ready_for(
+                run,
+                wait=not no_wait,
+                cpu=not distributed,
+                disk_gb=0.5,
+                config=wanted.plan.spec.config,
+            )
+        result = play_and_show(
+            run, wanted, output, plot_format if plot else None, distributed=distributed
+        )
     if result.invalid is not None or (expect is not None and result.verdict != expect):
         raise typer.Exit(NegativeResult.exit_code)
 

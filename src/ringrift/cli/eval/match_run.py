@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
-from ringrift.cli.eval.match_shown import LiveMatch, draw, show_result
+from ringrift.cli.eval.distributed import cluster_table
+from ringrift.cli.eval.match_shown import SHOWN_DIGITS, LiveMatch, draw, show_result
 from ringrift.cli.eval.tested_before import tests_of
 from ringrift.core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ringrift.cli.eval.match_plan import PlannedMatch
     from ringrift.cli.invocation import Invocation
     from ringrift.core.interrupt import Stop
     from ringrift.evaluation.match_folder import MatchFolder
+    from ringrift.evaluation.players import Players
     from ringrift.evaluation.ratings.pictures import PlotFormat
     from ringrift.evaluation.results import MatchResult
     from ringrift.evaluation.tally import Tally
@@ -43,16 +47,20 @@ def is_finished(run: Invocation, wanted: PlannedMatch) -> bool:
 
 
 def play_and_show(
-    run: Invocation, wanted: PlannedMatch, output: Path | None, plot: PlotFormat | None
+    run: Invocation,
+    wanted: PlannedMatch,
+    output: Path | None,
+    plot: PlotFormat | None,
+    *,
+    distributed: bool,
 ) -> MatchResult:
     """Play what is missing, draw it where `plot` says how, and print the result.
 
-    Raises `typer.Exit` after a signal.
+    `distributed` plays on the nodes of the cluster. Raises `typer.Exit` after a signal.
     """
     from ringrift.core.interrupt import cooperative_stop
     from ringrift.evaluation.match_folder import MatchFolder, match_report
     from ringrift.evaluation.matches import MatchAborted, stored
-    from ringrift.records.store import GameStore
 
     plan, paths = wanted.plan, run.paths()
     folder = MatchFolder.of(paths.runs, plan) if output is None else MatchFolder(output)
@@ -61,7 +69,8 @@ def play_and_show(
             f"{wanted.asked_games} games are rounded up to {plan.games}: whole blocks of "
             f"{plan.players}"
         )
-    with GameStore.open(paths.game_store, writer=True) as store, cooperative_stop() as stop:
+    place = _cluster(run, wanted) if distributed else _here(run, wanted)
+    with place as (store, players), cooperative_stop() as stop:
         folder.begin(
             plan,
             {
@@ -73,7 +82,7 @@ def play_and_show(
         )
         begun_s = time.monotonic()
         try:
-            result, counted, played = _play(run, wanted, store, stop, folder)
+            result, counted, played = _play(run, wanted, store, players, stop, folder)
         except MatchAborted as error:
             left = stored(plan, store).result(_title(wanted))
             folder.keep(match_report(plan, left, error=str(error)))
@@ -83,6 +92,7 @@ def play_and_show(
     report = match_report(plan, result, played=played, seconds=seconds)
     folder.keep(report)
     folder.log("ended", games=result.games, status=result.status, reason=result.reason)
+    _tell_of_nodes(run, result)
     if plot is not None:
         draw(folder.path, result, counted, plot)
     tests = None if plan.test is None else tests_of(run, plan.spec.config)
@@ -90,6 +100,24 @@ def play_and_show(
     if not result.complete and stop.requested:
         raise typer.Exit(stop.exit_code)
     return result
+
+
+def _tell_of_nodes(run: Invocation, result: MatchResult) -> None:
+    """Alert where the machines of a match differ beyond chance, and end the alert where not."""
+    from ringrift.core.alert_sender import alerting
+    from ringrift.core.alerts import alert, resolve
+    from ringrift.evaluation.worker_check import ALERT
+
+    check = result.worker_check
+    if check.p is None:
+        return
+    subject = f"match {result.plan[:SHOWN_DIGITS]}"
+    with alerting(run.paths(), run.settings().values.alerting):
+        if check.suspicious:
+            values = {"run": result.plan, "node": check.worst, **check.as_tree()}
+            alert(ALERT, subject, text=check.words, values=values)
+        else:
+            resolve(ALERT, subject, text=check.words)
 
 
 def recount(run: Invocation, wanted: PlannedMatch, without: Sequence[str]) -> MatchResult:
@@ -105,19 +133,14 @@ def recount(run: Invocation, wanted: PlannedMatch, without: Sequence[str]) -> Ma
     return result
 
 
-def _play(
-    run: Invocation, wanted: PlannedMatch, store: GameStore, stop: Stop, folder: MatchFolder
-) -> tuple[MatchResult, Tally, int]:
-    """Play what is missing; return the result, what it counts, and how many games were played."""
-    from ringrift.evaluation.match_folder import match_report
-    from ringrift.evaluation.players import MatchPlayers, play_match
+@contextmanager
+def _here(run: Invocation, wanted: PlannedMatch) -> Iterator[tuple[GameStore, Players]]:
+    from ringrift.evaluation.players import MatchPlayers
+    from ringrift.records.store import GameStore
 
     timeout_s = float(run.settings().values.tournament.game_timeout_seconds)
-    looked_s = time.monotonic()
-    at_first: int | None = None
-    tally: Tally | None = None
     with (
-        run.out.progress() as progress,
+        GameStore.open(run.paths().game_store, writer=True) as store,
         MatchPlayers(
             wanted.files,
             workers=wanted.workers,
@@ -125,6 +148,33 @@ def _play(
             device=wanted.device.name,
         ) as players,
     ):
+        yield store, players
+
+
+def _cluster(
+    run: Invocation, wanted: PlannedMatch
+) -> AbstractContextManager[tuple[GameStore, Players]]:
+    playing = {agent.model_id for agent in wanted.plan.participants}
+    files = {model: path for model, path in wanted.files.items() if model in playing}
+    return cluster_table(run, files, device=wanted.device.name)
+
+
+def _play(
+    run: Invocation,
+    wanted: PlannedMatch,
+    store: GameStore,
+    players: Players,
+    stop: Stop,
+    folder: MatchFolder,
+) -> tuple[MatchResult, Tally, int]:
+    """Play what is missing; return the result, what it counts, and how many games were played."""
+    from ringrift.evaluation.match_folder import match_report
+    from ringrift.evaluation.players import play_match
+
+    looked_s = time.monotonic()
+    at_first: int | None = None
+    tally: Tally | None = None
+    with run.out.progress() as progress:
         live = LiveMatch(progress, wanted.plan)
 
         def show(games: Tally) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ringrift.cli.completion import complete_configurations
+from ringrift.cli.eval.options import Sims
 from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.models.parts import config_of
@@ -120,16 +121,7 @@ def shadow(
             rich_help_panel=ROUNDS,
         ),
     ] = 30.0,
-    sims: Annotated[
-        int | None,
-        typer.Option(
-            "--sims",
-            min=1,
-            metavar="N",
-            help="Simulations a move of the models [default: evaluation.simulations].",
-            rich_help_panel=ROUNDS,
-        ),
-    ] = None,
+    sims: Sims = None,
     no_wait: NoWait = False,
     dry_run: DryRun = False,
 ) -> None:

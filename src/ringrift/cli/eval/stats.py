@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringrift.cli.eval.options import Alpha, Beta, Elo0, Elo1, MaxGames, MinGames
 from ringrift.cli.invocation import current
 from ringrift.cli.output import Column
 from ringrift.core.errors import UsageError
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from ringrift.evaluation.block_statistics import BlockStatistics
     from ringrift.evaluation.chances import Chances
     from ringrift.evaluation.sprt import SequentialTest
-
-TEST = "Test"
 
 
 def stats(
@@ -37,20 +36,12 @@ def stats(
     players: Annotated[
         int, typer.Option("--players", "--num-players", min=2, max=4, help="Players.")
     ] = 2,
-    elo0: Annotated[float, typer.Option("--elo0", help="Elo of H0.", rich_help_panel=TEST)] = 0.0,
-    elo1: Annotated[float, typer.Option("--elo1", help="Elo of H1.", rich_help_panel=TEST)] = 20.0,
-    alpha: Annotated[
-        float, typer.Option("--alpha", help="Chance of accepting at elo0.", rich_help_panel=TEST)
-    ] = 0.05,
-    beta: Annotated[
-        float, typer.Option("--beta", help="Chance of rejecting at elo1.", rich_help_panel=TEST)
-    ] = 0.05,
-    min_games: Annotated[
-        int, typer.Option("--min-games", help="Least games of the test.", rich_help_panel=TEST)
-    ] = 40,
-    max_games: Annotated[
-        int, typer.Option("--max-games", help="Most games of the test.", rich_help_panel=TEST)
-    ] = 800,
+    elo0: Elo0 = 0.0,
+    elo1: Elo1 = 20.0,
+    alpha: Alpha = 0.05,
+    beta: Beta = 0.05,
+    min_games: MinGames = 40,
+    max_games: MaxGames = 800,
 ) -> None:
     """Print the statistics of block counts, or the power of a test.
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 def tests_of(run: Invocation, config: str) -> ManyTests:
     """Return the tests of a configuration since its last promotion."""
-    from ringrift.evaluation.many_tests import count_tests
+    from ringrift.cli.eval.contending import looking
+    from ringrift.evaluation.many_tests import NO_TESTS, count_tests
     from ringrift.models.decisions import read_chain
 
     paths = run.paths(create=False)
@@ -21,4 +22,5 @@ def tests_of(run: Invocation, config: str) -> ManyTests:
         if decision.kind == "promoted" and decision.at
     ]
     since = promoted[-1].at_s if promoted else 0.0
-    return count_tests(paths.game_store, config, since)
+    with looking(paths.game_store) as store:
+        return NO_TESTS if store is None else count_tests(store, config, since)

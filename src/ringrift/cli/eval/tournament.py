@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ringrift.cli.eval.distributed import Distributed, need_bus
+from ringrift.cli.eval.options import MODELS, AllWorkers, NnueOnly
 from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.models.parts import OfBoard, OfConfig, OfPlayers, config_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ringrift.cli.eval.tournament_rounds import Tournaments
     from ringrift.core.interrupt import Stop
 
-FIELD, GAMES, REPEAT, OUTPUT = "Field", "Games", "Repeating", "Output"
+GAMES, REPEAT, OUTPUT = "Games", "Repeating", "Output"
 QUICK_GAMES, QUICK_MEETINGS = 10, 10
 
 
@@ -54,7 +55,7 @@ def tournament(
             min=1,
             metavar="N",
             help="The strongest N models; unrated ones, the newest first, come after.",
-            rich_help_panel=FIELD,
+            rich_help_panel=MODELS,
         ),
     ] = None,
     mcts_sims: Annotated[
@@ -64,38 +65,36 @@ def tournament(
             min=1,
             metavar="N",
             help="Simulations a move of the models.",
-            rich_help_panel=FIELD,
+            rich_help_panel=MODELS,
         ),
     ] = 50,
     ai_type: Annotated[
         str,
-        typer.Option("--ai-type", metavar="KIND", help="How models play.", rich_help_panel=FIELD),
+        typer.Option("--ai-type", metavar="KIND", help="How models play.", rich_help_panel=MODELS),
     ] = "descent",
     both_ai_types: Annotated[
         bool,
         typer.Option(
             "--both-ai-types/--no-both-ai-types",
             help="Each model also as mcts.",
-            rich_help_panel=FIELD,
+            rich_help_panel=MODELS,
         ),
     ] = True,
     include_nnue: Annotated[
         bool,
-        typer.Option("--include-nnue", help="NNUE models too.", rich_help_panel=FIELD),
+        typer.Option("--include-nnue", help="NNUE models too.", rich_help_panel=MODELS),
     ] = False,
-    nnue_only: Annotated[
-        bool, typer.Option("--nnue-only", help="NNUE models only.", rich_help_panel=FIELD)
-    ] = False,
+    nnue_only: NnueOnly = False,
     include_baselines: Annotated[
         bool,
         typer.Option(
             "--include-baselines/--no-baselines",
             help="The fixed agents of evaluation.baseline_models.",
-            rich_help_panel=FIELD,
+            rich_help_panel=MODELS,
         ),
     ] = True,
     baselines_only: Annotated[
-        bool, typer.Option("--baselines-only", help="No models.", rich_help_panel=FIELD)
+        bool, typer.Option("--baselines-only", help="No models.", rich_help_panel=MODELS)
     ] = False,
     elo_matchmaking: Annotated[
         bool,
@@ -171,17 +170,7 @@ def tournament(
         Path | None,
         typer.Option("--plot", metavar="DIR", help="Draw the leaderboard.", rich_help_panel=OUTPUT),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "-j",
-            "--parallel",
-            min=1,
-            metavar="N",
-            help="Worker processes [default: the thread budget].",
-            rich_help_panel=GAMES,
-        ),
-    ] = None,
+    workers: AllWorkers = None,
     distributed: Distributed = False,
     seed: Seed = 42,
     no_wait: NoWait = False,
@@ -196,8 +185,7 @@ def tournament(
     robin are played. The same line goes on after a stop; another sample needs another --seed.
 
     Exit code 0 for --continuous that was told to stop, 2 for a field of fewer than two agents, 3 for
-    --distributed where no job bus runs, 5 where
-    a game was aborted twice.
+    --distributed where no loop runs on the data root, 5 where a game was aborted twice or a job failed.
 
     Examples: ringrift eval tournament --baselines-only |
     ringrift eval tournament --board hex8 --quick --include-nnue --archive
@@ -209,7 +197,7 @@ def tournament(
     from ringrift.core.settings.configurations import CONFIGURATIONS
 
     run = current()
-    need_bus(distributed)
+    need_bus(run, distributed, db)
     named = config_of(board, players, config_key)
     if all_configs and named is not None:
         raise UsageError("--all-configs and one configuration", where="--all-configs")
@@ -231,6 +219,7 @@ def tournament(
         archive_below=archive_threshold if archive else None,
         seed=seed,
         workers=workers,
+        distributed=distributed,
         store=db,
         plot=plot,
     )
@@ -242,7 +231,7 @@ def tournament(
         work.show(work.look())
         return
     run.paths(create=False)
-    ready_for(run, wait=not no_wait, disk_gb=0.5)
+    ready_for(run, wait=not no_wait, cpu=not distributed, disk_gb=0.5)
     with ExitStack() as stack:
         stop = stack.enter_context(cooperative_stop())
         if continuous:

@@ -55,6 +55,7 @@ class Order:
     archive_below: float | None
     seed: int
     workers: int | None
+    distributed: bool
     store: Path | None
     plot: Path | None
 
@@ -101,6 +102,7 @@ class Tournaments:
                 self._source,
                 workers=self._order.workers,
                 stop=lambda: stop.requested,
+                distributed=self._order.distributed,
             ) as place:
                 found = place.play(planned)
             path = write_report(self._run.paths().tournaments, found)

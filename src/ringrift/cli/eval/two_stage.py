@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringrift.cli.completion import complete_models
+from ringrift.cli.eval.options import LIMITS, MODELS, Models, Sims, Workers
 from ringrift.cli.heavy import NoWait, ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.models.parts import OfBoard, OfConfig, OfPlayers, config_of
@@ -16,21 +16,12 @@ from ringrift.core.errors import NegativeResult, UsageError
 if TYPE_CHECKING:
     from ringrift.cli.eval.two_stage_steps import Steps
 
-MODELS, STAGES, PROMOTION, LIMITS = "Models", "Stages", "Promotion", "Limits"
+STAGES, PROMOTION = "Stages", "Promotion"
 PARTLY_DONE = 5
 
 
 def two_stage(
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            metavar="REF",
-            help="A model; repeat for more. One from elsewhere is registered first.",
-            autocompletion=complete_models,
-            rich_help_panel=MODELS,
-        ),
-    ] = None,
+    models: Models = None,
     run_all: Annotated[
         bool,
         typer.Option("--run", help="Both stages of all models.", rich_help_panel=MODELS),
@@ -133,27 +124,8 @@ def two_stage(
             "--promote-top-n", min=1, metavar="N", help="Most models.", rich_help_panel=PROMOTION
         ),
     ] = 3,
-    sims: Annotated[
-        int | None,
-        typer.Option(
-            "--sims",
-            min=1,
-            metavar="N",
-            help="Simulations a move in stage 2 [default: evaluation.simulations].",
-            rich_help_panel=STAGES,
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--parallel",
-            "-j",
-            min=1,
-            metavar="N",
-            help="Worker processes, at most the thread budget.",
-            rich_help_panel=LIMITS,
-        ),
-    ] = 16,
+    sims: Sims = None,
+    workers: Workers = 16,
     no_record: Annotated[
         bool,
         typer.Option(

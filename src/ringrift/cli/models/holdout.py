@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ringrift.core.errors import NegativeResult
 
@@ -19,36 +19,16 @@ def holdout_numbers(run: Invocation) -> Callable[[str, bool], HoldOut | None]:
     paths = run.paths(create=False)
 
     def numbers(model_id: str, measure: bool) -> HoldOut | None:
+        from ringrift.loop.holdouts import stored_holdout
         from ringrift.models.registry import model_path
 
-        path = model_path(paths.model_objects, model_id)
-        found = _stored(path)
+        found = stored_holdout(paths.model_objects, model_id)
         if found is None and measure:
-            _measure(run, path)
-            found = _stored(path)
+            _measure(run, model_path(paths.model_objects, model_id))
+            found = stored_holdout(paths.model_objects, model_id)
         return found
 
     return numbers
-
-
-def _stored(model: Path) -> HoldOut | None:
-    """Return the newest result that stands beside a model."""
-    from ringrift.models.judging import HoldOut
-    from ringrift.training.holdout_evaluation import read_results
-
-    results = list(read_results(model.parent / model.stem))
-    if not results:
-        return None
-    _, tree = max(results, key=lambda result: result[0].stat().st_mtime_ns)
-    error: Any = tree["holdout"].get("value_error")
-    if error is None:
-        return None
-    return HoldOut(
-        value_error=float(error),
-        gap=tree["gap"].get("value"),
-        positions=int(tree["holdout"]["positions"]),
-        set_hash=str(tree["set_hash"]),
-    )
 
 
 def _measure(run: Invocation, path: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ringrift.core.interrupt import Stop
     from ringrift.core.settings import Settings
     from ringrift.evaluation.tally import Tally
-    from ringrift.loop.promoting import Measuring
+    from ringrift.loop.promoting import Promoting
     from ringrift.models.candidates import Candidate
     from ringrift.models.decisions import Chain, Decision
     from ringrift.models.judging import Rules
@@ -96,46 +96,35 @@ class Promotions:
         return read_chain(self.models / "decisions", config)
 
     def _rules(self, config: str) -> Rules:
-        from ringrift.models.judging import Rules
+        from ringrift.loop.measuring import rules_of
 
-        return Rules(
-            players=int(config.rpartition("_")[2][0]),
-            min_games=self.settings.promotion.min_games,
-            regression=self.settings.promotion.regression_test,
-            hard_block=self.settings.regression.hard_block,
-            overfit_gap=self.settings.safety.overfit_threshold,
-        )
+        return rules_of(config, self.settings)
 
-    def _measuring(self, config: str, stack: ExitStack, stop: Stop | None) -> Measuring:
+    def _measuring(self, config: str, stack: ExitStack, stop: Stop | None) -> Promoting:
         """Open what is stored of a configuration; with `stop` games can be played, until it says so."""
         from ringrift.cli.models.holdout import holdout_numbers
-        from ringrift.core.hyperparameters import load_hyperparameters, merge_hyperparameters
-        from ringrift.core.limits import thread_budget
-        from ringrift.loop.plan import make_plan
-        from ringrift.loop.players import Players
-        from ringrift.loop.promoting import Measuring
+        from ringrift.evaluation.players import MatchPlayers
+        from ringrift.loop.promoting import Promoting
         from ringrift.records.store import GameStore
 
         paths = self._run.paths(create=not self._dry_run)
-        merged = merge_hyperparameters(
-            load_hyperparameters(root=self._run.known_root()), config, settings=self._loaded
-        )
-        plan = make_plan(self.settings, merged.values, config=config, seed=self._seed)
         store = stack.enter_context(_store(GameStore, paths.game_store, writer=stop is not None))
-        made: list[Players] = []
+        made: list[MatchPlayers] = []
 
-        def workers() -> Players:
+        def players() -> MatchPlayers:
             if not made:
                 count = self._workers or self.settings.selfplay.max_concurrent_workers
-                made.append(Players(workers=count or thread_budget(), objects=paths.model_objects))
-                stack.callback(made[0].close)
+                made.append(stack.enter_context(MatchPlayers(workers=count)))
             return made[0]
 
-        return Measuring(
-            plan=plan,
+        return Promoting(
+            config=config,
+            settings=self.settings,
             store=store,
+            objects=paths.model_objects,
             holdout=holdout_numbers(self._run),
-            workers=workers,
+            players=players,
+            seed=self._seed,
             on_progress=self._progress(stack) if stop is not None else lambda title, games: None,
             stop=lambda: stop is not None and stop.requested,
         )
@@ -371,7 +360,6 @@ class Promotions:
         return found, config
 
     def _decide(self, config: str, candidate: str) -> None:
-        from dataclasses import asdict
 
         from ringrift.models.promotion import record_verdict, require_model
 
@@ -379,8 +367,8 @@ class Promotions:
         chain, rules = self._chain(config), self._rules(config)
         settings: dict[str, Any] = {}
 
-        def work(found: Measuring) -> Any:
-            settings.update(asdict(found.plan.measuring), seed=found.plan.seed)
+        def work(found: Promoting) -> Any:
+            settings.update(found.described(chain))
             return found.measure(candidate, chain, rules)
 
         measured = self._measured(config, work)
@@ -392,7 +380,9 @@ class Promotions:
         self._decisions.append(made.decision)
 
     def _compare(self, config: str, candidate: str, other: str) -> None:
-        result = self._measured(config, lambda found: found.against(candidate, other))
+        result = self._measured(
+            config, lambda found: found.against(candidate, other, self._chain(config))
+        )
         if result is not None:
             self._fields["test"] = {"candidate": candidate, "against": other, **result.as_tree()}
             self._told.append(
@@ -400,7 +390,7 @@ class Promotions:
                 f"{result.standing.reason}, score {result.score:.2f}"
             )
 
-    def _measured(self, config: str, work: Callable[[Measuring], Any]) -> Any:
+    def _measured(self, config: str, work: Callable[[Promoting], Any]) -> Any:
         """Do what plays games; None where somebody asked to stop."""
         from ringrift.core.interrupt import cooperative_stop
         from ringrift.loop.promoting import MeasuringStopped
@@ -458,7 +448,25 @@ def _store(opened: Any, path: Path, *, writer: bool) -> Any:
 class _NoGames:
     """A store without games."""
 
-    def records(self, config: str, **chosen: Any) -> Any:
+    @property
+    def plans(self) -> Any:
+        """Plans of matches: none."""
+        return _NoPlans()
+
+    def max_seq(self) -> int:
+        """Return the number of the newest game."""
+        return 0
+
+    def records(self, config: str | None = None, **chosen: Any) -> Any:
+        """Yield nothing."""
+        del config, chosen
+        return iter(())
+
+
+class _NoPlans:
+    """No plans of matches."""
+
+    def all(self, config: str, **chosen: Any) -> Any:
         """Yield nothing."""
         del config, chosen
         return iter(())

@@ -147,17 +147,19 @@ def plan_export(
     *,
     weights: Mapping[str, float] | None = None,
     uses: Mapping[str, float] | None = None,
+    upto: int | None = None,
 ) -> Plan:
     """Choose the games of a dataset of configuration `config`, such as `square8_2p`.
 
     `weights` are quality weights by game id, 1 for those that have none (data.md 7); `uses` says
-    how many training passes a lineage has made over a game. Of several rules of play the dataset
+    how many training passes a lineage has made over a game. Games with a sequence number above
+    `upto` do not count. Of several rules of play the dataset
     holds the one with most games. Raises `NegativeResult` where no game is left or where a play of
     the hold-out is on the side of training.
     """
     with ExitStack() as stack:
         opened = [stack.enter_context(Views(path)) for path in stores]
-        return _Planner(opened, config, options, weights, uses or {}).plan()
+        return _Planner(opened, config, options, weights, uses or {}, upto).plan()
 
 
 class _Planner:
@@ -170,12 +172,14 @@ class _Planner:
         options: ExportOptions,
         weights: Mapping[str, float] | None,
         uses: Mapping[str, float],
+        upto: int | None,
     ) -> None:
         self.stores = stores
         self.config = config
         self.options = options
         self.weights = weights
         self.uses = uses
+        self.upto = upto
         self.excluded: Counter[str] = Counter()
 
     def plan(self) -> Plan:
@@ -185,6 +189,7 @@ class _Planner:
             for index, views in enumerate(self.stores)
             for split in options.splits
             for row in views.rows(config, split)
+            if self.upto is None or row.seq <= self.upto
         ]
         considered = len(found)
         shown_twice = sum(
@@ -234,12 +239,16 @@ class _Planner:
             stores=tuple(views.path for views in self.stores),
             games=tuple(sorted(games, key=lambda game: game.id)),
             excluded={reason: n for reason, n in sorted(self.excluded.items()) if n},
-            games_upto={str(v.path): v.newest(config, options.splits) for v in self.stores},
+            games_upto={str(views.path): self._newest(views) for views in self.stores},
             holdout_percent=percent,
             considered=considered,
             duplicates=shown_twice + copies,
             held_out=sum(views.count(config, "holdout") for views in self.stores),
         )
+
+    def _newest(self, views: Views) -> int:
+        newest = views.newest(self.config, self.options.splits)
+        return newest if self.upto is None else min(newest, self.upto)
 
     def _nothing(self, considered: int) -> NegativeResult:
         left_out = ", ".join(f"{n:,} {reason}" for reason, n in sorted(self.excluded.items()) if n)

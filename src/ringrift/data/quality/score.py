@@ -25,6 +25,8 @@ from ringrift.data.walk import choices
 from ringrift.records.analysis import Analysis
 from ringrift.records.analysis_bytes import analysis_from_bytes, open_pair
 from ringrift.records.game_bytes import from_bytes
+from ringrift.records.ply_analysis import KINDS as PLY_KINDS
+from ringrift.records.ply_table import PlyTable
 from ringrift.records.quarantine import WITHDRAWN
 from ringrift.records.record import GameRecord, VerificationError
 from ringrift.rules.moves import SWAP
@@ -44,6 +46,8 @@ WEIGHTS = {
     "full_simulations": 0.10,
 }
 """The components and their weights."""
+
+_CHEAP = PLY_KINDS.index("cheap")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +74,51 @@ class Quality:
     components: tuple[Component, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one game adds to the score.
+
+    `line` are its first plies, `winner` the seat or 0, `searches` whether an agent of it searches,
+    `full` whether with all the simulations of the profile. `searched` are its full searches, of
+    which `carried` have a distribution.
+    """
+
+    line: tuple[int, ...]
+    by_rules: bool
+    winner: int
+    searches: bool
+    full: bool
+    searched: int
+    carried: int
+
+
 @dataclass(slots=True)
-class _Tally:
-    """What is counted over the newest trainable games, newest first."""
+class Looks:
+    """The sums over some games."""
 
     games: int = 0
     by_rules: int = 0
+    searching: int = 0
+    full: int = 0
     searched: int = 0
     carried: int = 0
-    search_games: int = 0
-    full_games: int = 0
-    lines: set[tuple[int, ...]] = field(default_factory=set)
     wins: Counter[int] = field(default_factory=Counter)
+
+    def add(self, look: Look, sign: int = 1) -> None:
+        """Count a game, or with -1 take it out again."""
+        self.games += sign
+        self.by_rules += sign * look.by_rules
+        self.searching += sign * look.searches
+        self.full += sign * look.full
+        self.searched += sign * look.searched
+        self.carried += sign * look.carried
+        if look.winner:
+            self.wins[look.winner] += sign
+
+    @property
+    def policy_share(self) -> float | None:
+        """The share of full searches that carry a distribution, None without a full search."""
+        return _share(self.carried, self.searched)
 
 
 def quality_score(stores: Sequence[Path], config: str, *, full_simulations: int) -> Quality:
@@ -89,34 +126,51 @@ def quality_score(stores: Sequence[Path], config: str, *, full_simulations: int)
 
     `full_simulations` is what a full search of the profile has.
     """
-    tally = _Tally()
+    looks, lines = Looks(), list[tuple[int, ...]]()
     with ExitStack() as stack:
         connections = [stack.enter_context(reading(path)) for path in stores]
         for record, analyses in islice(_newest(connections, config), LAST_GAMES):
-            _count(tally, record, analyses, full_simulations)
-        ingested = _ingested(connections, config)
-    components = _components(tally, ingested, int(config[-2]))
+            look = look_at(record, analyses, full_simulations)
+            looks.add(look)
+            if len(lines) < LAST_LINES:
+                lines.append(look.line)
+        return score_of(config, looks, lines, _ingested(connections, config))
+
+
+def score_of(
+    config: str,
+    looks: Looks,
+    lines: Sequence[tuple[int, ...]],
+    ingested: Sequence[bool],
+) -> Quality:
+    """Return the score of games.
+
+    `lines` are the first plies of the newest 1,000; `ingested` tells of the games that came in last
+    whether they verified.
+    """
+    components = _components(looks, lines, ingested, int(config[-2]))
     return Quality(
         config=config,
-        games=tally.games,
-        score=_score(components) if tally.games >= LEAST_GAMES else None,
+        games=looks.games,
+        score=_score(components) if looks.games >= LEAST_GAMES else None,
         components=components,
     )
 
 
-def _components(tally: _Tally, ingested: Sequence[bool], players: int) -> tuple[Component, ...]:
-    games, lines = tally.games, min(tally.games, LAST_LINES)
-    won = sum(tally.wins.values())
-    unbalanced = (
-        max(abs(tally.wins[s] / won - 1 / players) for s in range(1, players + 1)) if won else 0
-    )
+def _components(
+    looks: Looks, lines: Sequence[tuple[int, ...]], ingested: Sequence[bool], players: int
+) -> tuple[Component, ...]:
+    games, wins = looks.games, looks.wins
+    won = wins.total()
+    unbalanced = max(abs(wins[s] / won - 1 / players) for s in range(1, players + 1)) if won else 0
+    diversity = min(1.0, 2 * len(set(lines)) / len(lines)) if lines else None
     values: dict[str, tuple[float | None, int]] = {
         "verified": (_share(sum(ingested), len(ingested)), len(ingested)),
-        "ended_by_rules": (_share(tally.by_rules, games), games),
-        "policy_coverage": (_share(tally.carried, tally.searched), tally.searched),
-        "diversity": (min(1.0, 2 * len(tally.lines) / lines) if lines else None, lines),
+        "ended_by_rules": (_share(looks.by_rules, games), games),
+        "policy_coverage": (looks.policy_share, looks.searched),
+        "diversity": (diversity, len(lines)),
         "seat_balance": (1 - min(1.0, 4 * unbalanced) if won else None, won),
-        "full_simulations": (_share(tally.full_games, games), games),
+        "full_simulations": (_share(looks.full, games), games),
     }
     return tuple(
         Component(
@@ -124,7 +178,7 @@ def _components(tally: _Tally, ingested: Sequence[bool], players: int) -> tuple[
             weight=weight,
             value=values[name][0],
             n=values[name][1],
-            left_out=name == "policy_coverage" and games > 0 and tally.search_games == 0,
+            left_out=name == "policy_coverage" and games > 0 and not looks.searching,
         )
         for name, weight in WEIGHTS.items()
     )
@@ -175,40 +229,45 @@ def _rows(
         yield (*row, number)
 
 
-def _count(
-    tally: _Tally, record: GameRecord, analyses: Sequence[Analysis], full_simulations: int
-) -> None:
-    if tally.games < LAST_LINES:
-        tally.lines.add(record.moves[:LINE_PLIES])
-    tally.games += 1
-    tally.by_rules += record.result.end != "max_plies"
-    if record.result.winner:
-        tally.wins[record.result.winner] += 1
+def look_at(record: GameRecord, analyses: Sequence[Analysis], full_simulations: int) -> Look:
+    """Return what a game adds to the score; `full_simulations` as in `quality_score`."""
     searching = [_sims_of(agent.spec, record.spec.board) for agent in record.agents]
-    if not any(searching) and not analyses:
-        return
-    tally.search_games += any(searching)
-    sims = [ply.sims for found in analyses for ply in found.plies]
-    tally.full_games += max(sims, default=max(searching)) >= full_simulations
+    tables = [found.table for found in analyses]
+    full = False
+    if any(searching) or analyses:
+        most = [int(table.sims.max()) for table in tables if len(table)]
+        full = max(most, default=max(searching)) >= full_simulations
+    searched = carried = 0
     if any(searching):
-        _count_plies(tally, record, analyses, [sims > 0 for sims in searching])
+        searched, carried = _plies(record, tables, [sims > 0 for sims in searching])
+    return Look(
+        line=record.moves[:LINE_PLIES],
+        by_rules=record.result.end != "max_plies",
+        winner=record.result.winner or 0,
+        searches=any(searching),
+        full=full,
+        searched=searched,
+        carried=carried,
+    )
 
 
-def _count_plies(
-    tally: _Tally, record: GameRecord, analyses: Sequence[Analysis], searches: list[bool]
-) -> None:
+def _plies(record: GameRecord, tables: Sequence[PlyTable], searches: list[bool]) -> tuple[int, int]:
     """Count the full searches: choices of searching agents that no mark takes from them."""
-    kinds = {ply.ply: ply.kind for found in analyses for ply in found.plies if ply.kind == "cheap"}
-    kinds |= {ply.ply: ply.kind for found in analyses for ply in found.plies if ply.kind != "cheap"}
-    movers, counts = choices(record)
+    cheap: set[int] = set()
+    full: set[int] = set()
+    for table in tables:
+        for ply, kind in zip(table.ply.tolist(), table.kinds.tolist(), strict=True):
+            (cheap if kind == _CHEAP else full).add(ply)
+    movers, counts = (column.tolist() for column in choices(record))
     seats = list(searches)
+    searched = carried = 0
     for ply, move in enumerate(record.moves):
         if counts[ply] > 1 and seats[movers[ply] - 1] and ply not in record.marks:
-            kind = kinds.get(ply)
-            tally.searched += kind != "cheap"
-            tally.carried += kind not in (None, "cheap")
+            carried += ply in full
+            searched += ply in full or ply not in cheap
         if move == SWAP:
             seats[0], seats[1] = seats[1], seats[0]
+    return searched, carried
 
 
 @lru_cache(maxsize=1024)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ringrift.core.figures import new_figure
 from ringrift.data.statistics.measures import Tree
-from ringrift.data.statistics.plot_parts import COLORS, HATCHES, label, new_figure
+from ringrift.data.statistics.plot_parts import COLORS, HATCHES, WIDTH, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ def lengths(report: Tree, counted: Counted) -> Figure:
     tallies = {c: t for c, t in counted.tallies.items() if t.number("played")}
     columns = min(COLUMNS, max(1, len(tallies)))
     rows = max(1, -(-len(tallies) // columns))
-    figure = new_figure(1.0 + 2.1 * rows, 3.4 * columns + 0.6)
+    figure = new_figure(3.4 * columns + 0.6, 1.0 + 2.1 * rows)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (config, tally) in zip(panels, tallies.items(), strict=False):
         counts = np.asarray(tally.vector("lengths:plies"))
@@ -65,7 +66,7 @@ def branching_by_ply(report: Tree, counted: Counted) -> Figure:
         if tally.number("played"):
             boards.setdefault(config.rpartition("_")[0], []).append(config)
     rows = -(-len(boards) // 2)
-    figure = new_figure(0.8 + 3.1 * max(1, rows))
+    figure = new_figure(WIDTH, 0.8 + 3.1 * max(1, rows))
     panels = figure.subplots(max(1, rows), min(2, max(1, len(boards))), squeeze=False).ravel()
     for axes, (board, configs) in zip(panels, boards.items(), strict=False):
         for config in configs:
@@ -99,7 +100,7 @@ def games_per_hour(report: Tree, counted: Counted) -> Figure:
     """Draw how many games an hour were begun, by configuration."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
-    figure = new_figure(5.0)
+    figure = new_figure(WIDTH, 5.0)
     axes = figure.subplots()
     known = {c: t.counters["hours"] for c, t in counted.tallies.items() if t.counters["hours"]}
     games = sum(sum(hours.values()) for hours in known.values())

@@ -1,8 +1,10 @@
-"""What the plots have in common: colours, figures without a display, labels of configurations."""
+"""What the plots have in common: colours, bars, labels of configurations."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from ringrift.core.figures import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,19 +31,9 @@ ROW = 0.36
 HEAD = 1.9
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """Make an empty figure, sizes in inches, that needs no display and leaves no global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def bar_figure(rows: int) -> tuple[Figure, Axes]:
     """Make a figure for so many horizontal bars."""
-    figure = new_figure(HEAD + ROW * max(rows, 2))
+    figure = new_figure(WIDTH, HEAD + ROW * max(rows, 2))
     return figure, figure.subplots()
 
 

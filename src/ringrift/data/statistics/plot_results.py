@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ringrift.core.figures import new_figure
 from ringrift.data.statistics.counting import TYPES
 from ringrift.data.statistics.measures import Tree
 from ringrift.data.statistics.plot_parts import (
     COLORS,
+    WIDTH,
     bar_figure,
     label,
     labels_of,
     legend_below,
     name_rows,
-    new_figure,
     percent_axis,
     stacked,
 )
@@ -159,7 +160,7 @@ def quality_components(report: Tree, counted: Counted) -> Figure:
     scores = {c: s["quality"]["score"] for c, s in report["configurations"].items()}
     known = next((score for score in scores.values() if score is not None), None)
     heads = ["score", *(c["name"] for c in known["components"])] if known else ["score"]
-    figure = new_figure(2.2 + 0.36 * max(2, len(scores)))
+    figure = new_figure(WIDTH, 2.2 + 0.36 * max(2, len(scores)))
     axes = figure.subplots()
     table = [_values(score, len(heads)) for score in scores.values()]
     numbers = [[float("nan") if isinstance(v, str) else v for v in row] for row in table]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ringrift.core.figures import new_figure
 from ringrift.core.files import write_atomic
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 _COLOR, _OTHER, _GRID = "#0072b2", "#d55e00", "#cccccc"  # told apart without seeing red or green
 _WIDTH_IN, _ROW_IN, _HEAD_IN = 8.0, 0.3, 1.6
-_DPI = 110
 
 PlotFormat = Literal["png", "svg", "both"]
 
@@ -87,10 +87,5 @@ def save(
 
 
 def _sheet(rows: int) -> tuple[Figure, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    size = (_WIDTH_IN, _HEAD_IN + _ROW_IN * max(3, rows))
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)  # no display, no global state
+    figure = new_figure(_WIDTH_IN, _HEAD_IN + _ROW_IN * max(3, rows))
     return figure, figure.subplots()

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ringrift.evaluation.elo import elo_from_score
+from ringrift.evaluation.least_squares import slope_of
 from ringrift.evaluation.shadow.rounds import HEURISTIC
 from ringrift.rules import parse_config
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ringrift.evaluation.shadow.rounds import Round, ShadowResult
 
 LAST_ROUNDS = 10
-LEAST_POINTS = 3
 IMPROVING, REGRESSING = 5.0, -10.0
 Z_95 = 1.959964
 
@@ -46,26 +46,19 @@ def trend(config: str, rounds: Sequence[Round]) -> Trend:
 
     A match's Elo is that of (w + 1/2)/(n + 1), which is finite at no win and no loss.
     """
-    from scipy.stats import t
-
     players = parse_config(config)[1]
     found = [r.against(HEURISTIC) for r in rounds]
     values = [_elo(result, players) for result in found if result is not None][-LAST_ROUNDS:]
-    count = len(values)
-    if count < LEAST_POINTS:
-        return Trend(config=config, rounds=count)
-    middle, mean = (count - 1) / 2, math.fsum(values) / count
-    spread = math.fsum((k - middle) ** 2 for k in range(count))
-    slope = math.fsum((k - middle) * (y - mean) for k, y in enumerate(values)) / spread
-    rest = math.fsum((y - mean - slope * (k - middle)) ** 2 for k, y in enumerate(values))
-    half = float(t.ppf(0.975, count - 2)) * math.sqrt(rest / (count - 2) / spread)
-    low, high = slope - half, slope + half
+    line = slope_of(range(len(values)), values)
+    if line is None:
+        return Trend(config=config, rounds=len(values))
     word: Word = "stable"
-    if slope > IMPROVING and low > 0:
+    if line.value > IMPROVING and line.low > 0:
         word = "improving"
-    elif slope < REGRESSING and high < 0:
+    elif line.value < REGRESSING and line.high < 0:
         word = "regressing"
-    return Trend(config=config, rounds=count, slope=slope, slope_ci95=(low, high), word=word)
+    ends = (line.low, line.high)
+    return Trend(config=config, rounds=len(values), slope=line.value, slope_ci95=ends, word=word)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
