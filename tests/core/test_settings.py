@@ -164,7 +164,7 @@ def test_later_layers_win_and_each_value_remembers_its_layer(tmp_path):
         options={"training.batch_size": 500, "training.max_reuse": None},
     )
     training = loaded.values.training
-    assert (training.batch_size, training.max_reuse, training.model_size) == (500, 6, "tiny")
+    assert (training.batch_size, training.max_reuse, training.hidden_dim) == (500, 6, 128)
     kinds = {
         name: loaded.origins[f"training.{name}"].kind
         for name in Settings().training.__dict__
@@ -172,7 +172,7 @@ def test_later_layers_win_and_each_value_remembers_its_layer(tmp_path):
     }
     assert kinds["batch_size"] == "option"
     assert kinds["max_reuse"] == "environment"
-    assert kinds["model_size"] == "profile"
+    assert kinds["hidden_dim"] == "profile"
     assert kinds["warm_start"] == "default"
     assert loaded.origins["selfplay.games_per_job"].kind == "file"
 

@@ -36,8 +36,8 @@ def two_keys(first, a, second, b):
 
 def test_two_keys_with_one_meaning_agree_or_name_both_places(tmp_path):
     quick = load_settings(profile="quick", environ={})
-    assert quick.values.selfplay.min_games_for_training == 400
-    assert quick.values.training.trigger_threshold_games == 400
+    assert quick.values.selfplay.min_games_for_training == 200
+    assert quick.values.training.trigger_threshold_games == 200
     write_root(
         tmp_path,
         "training:\n  trigger_threshold_games: 10\nselfplay:\n  min_games_for_training: 20\n",

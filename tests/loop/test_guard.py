@@ -1,46 +1,61 @@
-"""The loop's guard: which reason does what, told once per change."""
+"""The loop's guard: which reason does what, and when the loop may go on."""
 
-import os
 from types import SimpleNamespace
 
 import pytest
 
 from ringrift.core.emergency import halt, resume
-from ringrift.loop.guard import LoopGuard
+from ringrift.core.limits import State
+from ringrift.loop.guard import ALL, LoopGuard
+
+CONFIG, OTHER = "square8_2p", "hex8_2p"
+GIB = 1 << 30
 
 
-def verdict(resource, used=50.0):
-    space = SimpleNamespace(total_bytes=8 << 30)
+def verdict(resource, used=50.0, state=State.OK):
+    space = SimpleNamespace(total_bytes=8 * GIB)
+    words = f"{resource} is {state.name.lower()}"
     return SimpleNamespace(
-        resource=resource, reason=f"{resource} is critical", used=used, critical=80.0, space=space
+        resource=resource, reason=words, used=used, critical=80.0, space=space, state=state
     )
 
 
 class Machine:
+    """A watch that says what the test wants."""
+
     def __init__(self):
         self.critical = ()
+        self.warning = ()
         self.memory = 50.0
 
     def verdicts(self):
-        return [verdict("memory", self.memory)]
+        warnings = [verdict(name, state=State.WARNING) for name in self.warning]
+        return [verdict("memory", self.memory), *warnings]
 
     def held(self):
-        return [verdict(name) for name in self.critical]
+        return [verdict(name, state=State.CRITICAL) for name in self.critical]
 
     def must_stop(self):
-        return [verdict(name) for name in self.critical if name in ("memory", "disk")]
+        return [each for each in self.held() if each.resource in ("memory", "disk")]
 
 
 @pytest.fixture
 def scene(tmp_path):
-    scene = SimpleNamespace(machine=Machine(), told=[], now=0.0, root=tmp_path)
+    (tmp_path / "data" / "coordination").mkdir(parents=True)
+    scene = SimpleNamespace(machine=Machine(), now=0.0, root=tmp_path, looks=[])
     scene.guard = LoopGuard(
         watch=scene.machine,
         root=tmp_path,
-        config="square8_2p",
-        on_change=scene.told.append,
+        configs=(CONFIG, OTHER),
+        on_look=scene.looks.append,
         clock=lambda: scene.now,
     )
+
+    def look():
+        scene.now += 1
+        return scene.guard.look()
+
+    scene.look = look
     return scene
 
 
@@ -55,70 +70,70 @@ def scene(tmp_path):
     ],
 )
 def test_cpu_and_load_hold_memory_and_disk_end(scene, critical, ends):
-    assert not scene.guard.hold()
-    assert not scene.guard.must_end()
+    held = scene.look()
+    assert (held.level, held.reasons, held.end) == ("ok", (), False)
     scene.machine.critical = critical
-    assert scene.guard.hold()
-    assert scene.guard.must_end() is ends
-    assert scene.told == [tuple(f"{name} is critical" for name in critical)]
+    held = scene.look()
+    assert held.level == "critical"
+    assert held.end is ends
+    assert set(held.reasons) == {f"{name} is critical" for name in critical}
     scene.machine.critical = ()
-    assert not scene.guard.hold()
-    assert scene.told[-1] == ()
-    assert len(scene.told) == 2
+    assert scene.look().level == "ok"
 
 
-def test_more_reasons_are_told_again_and_moving_numbers_are_not(scene):
-    scene.machine.critical = ["cpu"]
-    scene.guard.hold()
-    scene.guard.hold()
-    assert len(scene.told) == 1
-    scene.machine.critical = ["cpu", "memory"]
-    scene.guard.hold()
-    assert len(scene.told) == 2
+def test_a_warning_is_one_and_less_than_critical(scene):
+    scene.machine.warning = ["cpu"]
+    held = scene.look()
+    assert (held.level, held.reasons, held.end) == ("warning", ("cpu is warning",), False)
+    scene.machine.critical = ["disk"]
+    assert scene.look().reasons == ("disk is critical",)
 
 
-@pytest.mark.parametrize("config", [None, "square8_2p"])
-def test_a_halt_file_ends_what_runs_and_its_removal_frees(scene, config):
-    (scene.root / "data" / "coordination").mkdir(parents=True)
+def test_a_look_is_half_a_second_old_at_most(scene):
+    scene.look()
+    scene.machine.critical = ["disk"]
+    scene.now += 0.4
+    assert scene.guard.look().level == "ok"
+    scene.now += 0.2
+    assert scene.guard.look().level == "critical"
+
+
+@pytest.mark.parametrize(("config", "key"), [(None, ALL), (CONFIG, CONFIG)])
+def test_a_halt_file_is_found_and_its_removal_too(scene, config, key):
     halt(scene.root, reason="maintenance", by="ann", config=config)
-    assert not scene.guard.hold() or scene.told  # looked at within half a second
-    scene.now += 1
-    assert scene.guard.must_end()
-    ((told,),) = scene.told
-    assert "maintenance" in told
-    assert "ann" in told
+    held = scene.look()
+    assert held.level == "ok"
+    assert list(held.halted) == [key]
+    assert "maintenance" in held.halted[key]
+    assert "ann" in held.halted[key]
     resume(scene.root, config)
-    scene.now += 1
-    assert not scene.guard.hold()
+    assert scene.look().halted == {}
 
 
-def test_the_halt_of_another_configuration_is_none_of_ours(scene):
-    (scene.root / "data" / "coordination").mkdir(parents=True)
-    halt(scene.root, reason="maintenance", by="ann", config="hex8_2p")
-    assert not scene.guard.hold()
+def test_the_halt_of_a_configuration_that_is_not_worked_on_is_none_of_ours(scene):
+    halt(scene.root, reason="maintenance", by="ann", config="square19_2p")
+    assert scene.look().halted == {}
 
 
 def test_ended_workers_come_back_only_when_there_is_room_for_them_again(scene, monkeypatch):
-    gib = SimpleNamespace(memory_bytes=1 << 30)
-    ours = os.getpid()
-    monkeypatch.setattr("ringrift.loop.guard.tree", lambda roots: {ours: gib, 1: gib, 2: gib})
+    one = SimpleNamespace(memory_bytes=GIB)
+    monkeypatch.setattr("ringrift.loop.guard.tree", lambda pids: dict.fromkeys(pids, one))
     scene.machine.critical = ["memory"]
-    assert scene.guard.must_end()
-    scene.guard.workers_end()  # two GiB are a quarter of the machine
+    assert scene.look().end
+    scene.guard.workers_end([1, 2])  # two GiB are a quarter of the machine
     scene.machine.critical, scene.machine.memory = (), 60.0
-    assert scene.guard.hold()
-    assert not scene.guard.must_end()
+    held = scene.look()
+    assert (held.level, held.end) == ("critical", False)
+    assert "2.0 GiB for the workers are not free" in held.reasons[0]
     scene.machine.memory = 54.0
-    assert not scene.guard.hold()
+    assert scene.look().level == "ok"
     scene.machine.memory = 79.0
-    assert not scene.guard.hold()  # what has begun runs up to the limit itself
+    assert scene.look().level == "ok"  # what has begun runs up to the limit itself
 
 
 def test_each_look_at_the_machine_is_passed_on_once(scene):
-    looks = []
-    scene.guard.on_look = looks.append
     first = scene.machine.verdicts()
     scene.machine.verdicts = lambda: first
-    scene.guard.hold()
-    scene.guard.hold()
-    assert looks == [first]
+    scene.look()
+    scene.look()
+    assert scene.looks == [first]

@@ -125,9 +125,12 @@ class Invocation:
             return None
         return lambda folder: self.confirm(f"Make {folder} a RingRift data root?")
 
-    def _setup_logging(self, *, folder: Path | None) -> None:
+    def log_to(self, folder: Path, *, level: Level) -> None:
+        """Write log lines to a folder of their own; standard error gets those from `level` on."""
+        self._setup_logging(folder=folder, level=level)
+
+    def _setup_logging(self, *, folder: Path | None, level: Level = "info") -> None:
         options = self.options
-        level: Level = "info"
         named = os.environ.get("RINGRIFT_LOG_LEVEL", "").lower()
         if named and named not in _LEVELS:
             raise SettingsError(

@@ -5,7 +5,6 @@ Importing this module loads no torch, numba or scipy, and no group: `ringrift --
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import os
@@ -26,7 +25,7 @@ from ringrift.cli.invocation import Invocation, begin, current
 from ringrift.cli.output import MAX_WIDTH
 from ringrift.core.errors import RingriftError
 from ringrift.core.interrupt import terminate_as_exception
-from ringrift.core.versions import commit, installed
+from ringrift.core.versions import commit, installed, rules_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +49,7 @@ GROUPS: dict[str, str] = {
     "models": "List, name, compare, make and promote models.",
     "tune": "Search for better numbers.",
     "loop": "Run the closed loop: play, learn, measure, promote.",
+    "cluster": "Show and steer the hub and its jobs.",
     "bench": "Measure speed.",
     "doctor": "Check this machine and say what to do.",
     "scripts": "Write the reference, man pages and result schemas.",
@@ -350,19 +350,6 @@ def version_fields() -> dict[str, Any]:
         "cuda": _torch_cuda(),
         "commit": commit(),
     }
-
-
-def rules_hash() -> str | None:
-    """Return 16 hex digits over the sources of `ringrift.rules`; `None` before they exist."""
-    folder = Path(__file__).parents[1] / "rules"
-    sources = sorted(folder.rglob("*.py"))
-    if not sources:
-        return None
-    digest = hashlib.sha256()
-    for path in sources:
-        digest.update(str(path.relative_to(folder)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _torch_cuda() -> str | None:

@@ -10,6 +10,7 @@
 | `environment`, `versions` | one boolean variable; what is installed |
 | `paths` | the data root and its folders |
 | `files` | whole-file writes, locks, SQLite connections |
+| `figures` | figures that need no display |
 | `ids` | content ids, canonical bytes, prefixes |
 | `log`, `hidden` | structured events to standard error and to `logs/`; secrets kept out of them |
 | `interrupt`, `processes` | SIGINT and SIGTERM as a flag; what a spawned worker does first |

@@ -93,7 +93,8 @@ _ALL = (
     Kind(
         name="verification",
         severity="critical",
-        sentence="over 1 % of a node's records failed, or shipped fixtures differ from the rules",
+        sentence="over 1 % of a node's records failed, the nodes of a match won unequal shares, or "
+        "shipped fixtures differ from the rules",
     ),
     Kind(
         name="spool_age",

@@ -115,7 +115,12 @@ _LOOP = (
     _gauge("loop_new_games", "Games since the newest model's dataset.", "config", unit="games"),
     _histogram("loop_training_seconds", "Duration of a training.", "config", buckets=JOB_SECONDS),
     _gauge("loop_training_loss", "Validation loss of the newest model.", "config", "kind"),
-    _gauge("loop_reuse_ratio", "Passes over one sample so far.", "config", unit="ratio"),
+    _gauge(
+        "loop_reuse_ratio",
+        "Passes of the newest training over its samples.",
+        "config",
+        unit="ratio",
+    ),
     _gauge("loop_elo", "Rating of the champion.", "config"),
     _gauge("loop_elo_ci_low", "Lower end of its 95 % interval.", "config"),
     _gauge("loop_elo_ci_high", "Upper end of its 95 % interval.", "config"),

@@ -6,6 +6,8 @@ import io
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ringrift.core.figures import new_figure
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,12 +27,9 @@ def draw(entries: Sequence[Entry], targets: Targets, *, suffix: str) -> bytes:
 
     The band of each resource is its minimum to maximum, the dashed line its target.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 6.5), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)  # no display, no global state
+    figure = new_figure(10.0, 6.5)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     times = [float(date2num(datetime.fromtimestamp(entry.at_s, UTC))) for entry in entries]
     _draw_use(above, times, entries, targets)

@@ -2,16 +2,23 @@
 
 | module | holds |
 |---|---|
-| `plan` | the numbers of one run, taken from the settings, and the run's key |
-| `runs` | the run folder: settings, events, tables; which run to resume |
-| `facts` | what is done of a generation, and what comes next |
-| `promotion` | the rule by which a candidate becomes champion |
-| `measure` | the matches of a generation and of the final exam |
-| `learn` | the training in a process of its own |
-| `control`, `interfaces` | one run from its first fact to its last; what it needs of the others |
-| `guard`, `telemetry` | what holds the loop back; what the outside sees of it |
-| `session` | the loop with its real parts |
-| `report` | generation tables and the summary |
+| `session`, `control`, `run_options` | the parts of one run; pass after pass; what it was asked |
+| `facts`, `actions`, `plan`, `job_specs` | what is known, asked to be written, come to, and told to jobs |
+| `reconciler`, `learner`, `match_jobs`, `jobs_of`, `seen` | from facts to states and jobs, as pure functions |
+| `gates`, `scheduler`, `budget` | what a training needs; whose turn it is; simulations |
+| `feedback`, `plateau`, `regression`, `presets`, `curriculum` | what strength tells to data, search and training |
+| `keeper`, `keeper_process`, `collecting` | the process that has the store; its handle, its collector |
+| `gathering`, `gathering_games`, `gathering_models`, `decision_facts`, `rating_facts` | facts |
+| `measuring`, `match_facts`, `tallies`, `stored_plans` | matches of a candidate and their results |
+| `side_matches`, `milestones`, `milestone_names` | matches beside |
+| `promoting` | candidates measured by hand |
+| `deciding`, `holdouts` | decisions, written once |
+| `work` | what the child processes do |
+| `hub_jobs`, `job_files`, `distributed_matches` | the queue; jobs from files; matches of others through it |
+| `guard`, `resuming`, `warm`, `child` | what holds it; who let it go on; compiling; one child process |
+| `events`, `history`, `logged`, `cycles`, `event_data`, `lines` | what happened, for people |
+| `status`, `telemetry`, `health`, `watching`, `observer`, `showing` | what happens now; alerts |
+| `report`, `reporting`, `pictures` | the curves of a root |
 
-No module here imports torch: self-play, matches and training run in processes of their own.
+Control imports no compiler: what reads or plays games runs in processes of its own.
 """

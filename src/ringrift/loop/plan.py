@@ -1,152 +1,156 @@
-"""The numbers of one run, taken from the settings, and the key that names equal runs."""
+"""What a pass of the loop looks at beside the facts, and what comes of it.
+
+Plain values: control hands them to the keeper, the queue and the screen. Nothing here loads a
+compiler. Times are Unix seconds.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from ringrift.core.errors import UsageError
-from ringrift.core.ids import canonical_json, content_id
-from ringrift.evaluation.sprt import SequentialTest
+from ringrift.cluster.election import Term
+from ringrift.cluster.jobs import Job, JobResult
+from ringrift.loop.actions import Action
+from ringrift.loop.facts import MatchFacts
 
-if TYPE_CHECKING:
-    from ringrift.core.hyperparameter_schema import Hyperparameters
-    from ringrift.core.settings import Settings
-    from ringrift.rules import BoardSpec
-
-KEY_DIGITS = 12
-ENCODER = "planes1-basic"
-"""Encoder of the loop's nets."""
-
-Sampling = Literal["uniform", "late_game", "phase_emphasis", "combined", "victory_type"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelfplayPlan:
-    """How the games of a generation are played."""
-
-    games: int
-    sims: int
-    cheap_sims: int
-    full_fraction: float
-    considered: int
-    c_scale: float
-    opening_choices: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingPlan:
-    """How a candidate is trained: on the newest `window_games`, `epochs` passes over the new ones."""
-
-    size: str
-    encoder: str
-    window_games: int
-    epochs: float
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    policy_weight: float
-    value_weight: float
-    sampling_weights: Sampling
-    ema_decay: float
+State = Literal[
+    "unborn", "collecting", "blocked", "ready", "training", "evaluating", "deciding", "held"
+]
+Stage = Literal["collect", "selfplay", "train", "evaluate", "promote", "curriculum"]
+STAGES: frozenset[Stage] = frozenset(
+    ("collect", "selfplay", "train", "evaluate", "promote", "curriculum")
+)
+Mode = Literal["balance", "elo", "both"]
+Level = Literal["ok", "warning", "critical"]
+SignalKind = Literal[
+    "INCREASE_DATA",
+    "DECREASE_DATA",
+    "CURRICULUM_WEIGHT_UP",
+    "CURRICULUM_WEIGHT_DOWN",
+    "QUARANTINE",
+    "REDUCE_TRAINING",
+    "EXTEND_TRAINING",
+    "ADJUST_TEMPERATURE",
+    "CALIBRATION",
+    "URGENT_RETRAINING",
+    "PROMOTION_HOLD",
+    "TRIGGER_CMAES",
+    "TRIGGER_HP_SEARCH",
+    "SCALE_UP",
+    "SCALE_DOWN",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuringPlan:
-    """How strength is measured: `sims` for both sides of a match, `exam_sims` in the exam."""
+class JobsSeen:
+    """The jobs in the queue (waiting or being done) and the results of the last day, by job id."""
 
-    sims: int
-    exam_sims: int
-    test: SequentialTest
-    floor_games: int
-    exam_games: int
+    open: tuple[Job, ...] = ()
+    results: Mapping[str, JobResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoopPlan:
-    """Everything that fixes what a run does; two runs with one key do the same."""
+class Conditions:
+    """The moment of a pass.
+
+    `held` says why a configuration may not go on (halt files), `resumed` when a person last let one
+    go on; the key "all" of both is every configuration. `slots` are those of all nodes, `threads` the
+    cores of one training. `guard` is the level of the resource guard. `device` is that of trainings.
+    `triggers` replaces the settings' number of new games that makes a training, by configuration.
+    `timed` says whether work comes by the clock: shadow evaluations and full tournaments.
+    `hyperparameters` are the merged ones of each configuration's trainings, by name.
+    """
+
+    now: float
+    rules_hash: str
+    slots: int
+    threads: int = 1
+    seed: int = 0
+    term: Term | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
+    resumed: Mapping[str, float] = field(default_factory=dict)
+    guard: Level = "ok"
+    guard_reasons: tuple[str, ...] = ()
+    stages: frozenset[Stage] = STAGES
+    mode: Mode = "both"
+    started_at: float = 0.0
+    device: str = "cpu"
+    triggers: Mapping[str, int] = field(default_factory=dict)
+    timed: bool = True
+    hyperparameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One condition of a training: `value` against `limit`; an unknown value (None) blocks."""
+
+    name: str
+    value: float | None
+    limit: float | None
+    passed: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """What the feedback rules say of a configuration: `value` is the number that it follows from."""
+
+    kind: SignalKind
+    config: str
+    value: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plateau:
+    """How many plateaus there were since the last promotion worth its name, and since when."""
+
+    count: int = 0
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigPlan:
+    """What one configuration is at and why.
+
+    `trigger` is the number of new games that makes a training, after the feedback's scaling;
+    `share` its part of the time of all self-play, 0 to 1; `weight` the curriculum's. `match` is
+    the match that is being played for the candidate. `failures` counts those in a row of one stage.
+    """
 
     config: str
-    seed: int
-    generations: int
-    selfplay: SelfplayPlan
-    training: TrainingPlan
-    measuring: MeasuringPlan
+    state: State
+    reason: str
+    gates: tuple[Gate, ...] = ()
+    trigger: int = 0
+    new_games: int = 0
+    share: float = 0.0
+    weight: float = 1.0
+    preset: str = "default"
+    preset_reason: str = ""
+    simulations: int = 0
+    signals: tuple[Signal, ...] = ()
+    plateau: Plateau = Plateau()
+    match: MatchFacts | None = None
+    failures: int = 0
+    warnings: tuple[str, ...] = ()
 
-    @property
-    def key(self) -> str:
-        """Name of all runs with these numbers."""
-        return content_id("loop", canonical_json(self.as_tree()))[:KEY_DIGITS]
 
-    def as_tree(self) -> dict[str, Any]:
-        """Return the numbers as nested data."""
-        return asdict(self)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The outcome of a pass.
 
-
-def make_plan(
-    settings: Settings,
-    hyperparameters: Hyperparameters,
-    *,
-    config: str,
-    seed: int,
-    generations: int | None = None,
-) -> LoopPlan:
-    """Take a run's numbers from the settings and the configuration's merged hyper-parameters.
-
-    `generations` replaces the settings' number.
+    `jobs` are to be filed now, in this order; of those named in `forget` the failed or cancelled
+    result is to be removed first. `cancel` names open jobs that nobody needs any more. `actions`
+    are to be written by the keeper. `awaited` says that games of finished jobs are not stored yet.
     """
-    play, learn = settings.selfplay, settings.training
-    measure, promote = settings.evaluation, settings.promotion
-    cheap = play.cheap_simulations
-    count = settings.loop.generations if generations is None else generations
-    if count < 1:
-        raise UsageError(f"generations: found {count}; expected at least 1")
-    return LoopPlan(
-        config=config,
-        seed=seed,
-        generations=count,
-        selfplay=SelfplayPlan(
-            games=learn.trigger_threshold_games,
-            sims=play.mcts_simulations,
-            cheap_sims=max(8, play.mcts_simulations // 6) if cheap is None else cheap,
-            full_fraction=play.full_search_fraction,
-            considered=play.considered_moves,
-            c_scale=play.c_scale,
-            opening_choices=play.opening_random_moves,
-        ),
-        training=TrainingPlan(
-            size=learn.model_size,
-            encoder=ENCODER,
-            window_games=learn.window_games,
-            epochs=learn.max_reuse,
-            batch_size=hyperparameters.batch_size,
-            learning_rate=hyperparameters.learning_rate,
-            weight_decay=hyperparameters.weight_decay,
-            policy_weight=hyperparameters.policy_weight,
-            value_weight=hyperparameters.value_weight,
-            sampling_weights=hyperparameters.sampling_weights,
-            ema_decay=learn.ema_decay if learn.use_ema else 0.0,
-        ),
-        measuring=MeasuringPlan(
-            sims=measure.simulations,
-            exam_sims=measure.exam_simulations,
-            test=SequentialTest(
-                elo0=0.0,
-                elo1=promote.elo_threshold,
-                alpha=promote.significance_level,
-                beta=promote.significance_level,
-                min_games=promote.min_games,
-                max_games=promote.max_games,
-            ),
-            floor_games=measure.floor_games,
-            exam_games=measure.exam_games,
-        ),
-    )
 
-
-def spec_of(config: str) -> BoardSpec:
-    """Return the board specification of a configuration with default options."""
-    from ringrift.rules import BoardSpec, parse_config
-
-    board, players = parse_config(config)
-    return BoardSpec.create(board, players)
+    configs: tuple[ConfigPlan, ...]
+    jobs: tuple[Job, ...] = ()
+    actions: tuple[Action, ...] = ()
+    forget: frozenset[str] = frozenset()
+    awaited: bool = False
+    cancel: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Measure candidates outside a run, with the loop's own matches, for promotions by hand.
+"""Measure candidates without a running loop, with the loop's own matches, for promotions by hand.
 
 Plans are those of the loop with the same seed and settings, so what either has played counts for
 both.
@@ -6,27 +6,31 @@ both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ringrift.core.errors import NegativeResult
-from ringrift.evaluation.matches import run_match
+from ringrift.evaluation.players import MatchPlayers, play_match
 from ringrift.evaluation.promotion import promotion_evidence
-from ringrift.evaluation.results import MatchResult
-from ringrift.evaluation.tally import Tally
-from ringrift.loop.measure import Matches
-from ringrift.loop.plan import spec_of
+from ringrift.loop.budget import budget
+from ringrift.loop.decision_facts import decision_facts
+from ringrift.loop.measuring import described, promotion_matches
+from ringrift.loop.milestones import Milestones
+from ringrift.loop.tallies import Tallies
 from ringrift.models.candidates import Known, regression_opponents
 from ringrift.models.judging import HoldOut, Measured, Rules, decide
+from ringrift.models.registry import find_model
 
 if TYPE_CHECKING:
-    from ringrift.evaluation.promotion import NamedMatch, PromotionEvidence
-    from ringrift.loop.interfaces import Workers
-    from ringrift.loop.plan import LoopPlan
+    from pathlib import Path
+
+    from ringrift.core.settings import Settings
+    from ringrift.evaluation.promotion import NamedMatch, PromotionEvidence, PromotionMatches
+    from ringrift.evaluation.results import MatchResult
+    from ringrift.evaluation.tally import Tally
     from ringrift.models.decisions import Chain
     from ringrift.records.store import GameStore
-    from ringrift.rules import BoardSpec
 
 Holdout = Callable[[str, bool], HoldOut | None]
 """Return the hold-out numbers of a model by its id, measuring them where the second says so."""
@@ -37,35 +41,57 @@ class MeasuringStopped(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
-class Measuring:
-    """Looks at, and plays, the matches of candidates of one configuration."""
+class Promoting:
+    """Looks at, and plays, the matches of candidates of one configuration.
 
-    plan: LoopPlan
+    `objects` is the folder of model files; `players` is called once there are games to be played.
+    `seed` is that of the plans, the loop's by default.
+    """
+
+    config: str
+    settings: Settings
     store: GameStore
+    objects: Path
     holdout: Holdout
-    workers: Callable[[], Workers]
+    players: Callable[[], MatchPlayers]
+    seed: int = 0
     on_progress: Callable[[str, Tally], None] = lambda title, games: None
     stop: Callable[[], bool] = lambda: False
-    spec: BoardSpec = field(init=False)
-    matches: Matches = field(init=False)
+    _matches: dict[str | None, PromotionMatches] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.spec = spec_of(self.plan.config)
-        self.matches = Matches(self.plan, self.spec)
+    def matches(self, chain: Chain) -> PromotionMatches:
+        """Return what makes the plans, with the simulations that the loop would give them now."""
+        if chain.head not in self._matches:
+            tallies = Tallies(self.store)
+            tallies.refresh()
+            decisions = decision_facts(chain)
+            milestones = Milestones(tallies, self.config, self.settings, seed=self.seed)
+            self._matches[chain.head] = promotion_matches(
+                self.config,
+                self.settings,
+                simulations=budget(decisions, milestones.reached(decisions), self.settings).matches,
+                seed=self.seed,
+            )
+        return self._matches[chain.head]
+
+    def described(self, chain: Chain) -> dict[str, Any]:
+        """Return what a decision keeps of how it was measured."""
+        return described(self.matches(chain).settings)
 
     def look(self, candidate: str, chain: Chain) -> Known:
         """Return what is stored of a candidate; nothing is played."""
         assert chain.champion is not None
-        plans = self.matches.of_generation(candidate, chain.champion)
+        matches = self.matches(chain)
+        plans = matches.of_generation(candidate, chain.champion)
         former = regression_opponents(chain, candidate)
         return Known(
             matches={name: match.stored(self.store) for name, match in plans.items()},
             regression=tuple(
-                self.matches.regression(candidate, other).stored(self.store) for other in former
+                matches.regression(candidate, other).stored(self.store) for other in former
             ),
             candidate_holdout=self.holdout(candidate, False),
             champion_holdout=self.holdout(chain.champion, False),
-            book_hash=self.matches.book_hash(candidate, chain.champion),
+            book_hash=matches.book_hash(candidate, chain.champion),
         )
 
     def measure(self, candidate: str, chain: Chain, rules: Rules) -> Measured:
@@ -83,7 +109,7 @@ class Measuring:
         evidence = promotion_evidence(
             candidate,
             chain.champion,
-            self.matches.settings,
+            self.matches(chain).settings,
             play=self.play,
             former=regression_opponents(chain, candidate) if rules.regression else (),
             goes_on=goes_on,
@@ -97,27 +123,24 @@ class Measuring:
         self, candidate: str, chain: Chain, *, tested: bool = True
     ) -> tuple[MatchResult, ...]:
         """Play a candidate against the last champions and return the results."""
+        matches = self.matches(chain)
         former = regression_opponents(chain, candidate, tested=tested)
-        return tuple(self.play(self.matches.regression(candidate, other)) for other in former)
+        return tuple(self.play(matches.regression(candidate, other)) for other in former)
 
-    def against(self, candidate: str, other: str) -> MatchResult:
+    def against(self, candidate: str, other: str, chain: Chain) -> MatchResult:
         """Play the sequential test of a model against another one."""
-        return self.play(self.matches.gate(candidate, other))
+        return self.play(self.matches(chain).gate(candidate, other))
 
     def play(self, match: NamedMatch) -> MatchResult:
         """Play what is missing of a match."""
-        stored = match.stored(self.store)
-        if stored.complete:
-            return stored
-        workers = self.workers()
-
-        def players(plan: Any, games: Any) -> Iterable[Any]:
-            for record in workers.match(plan, games, self.stop):
-                if record.result.end != "aborted":
-                    self.store.ingest([(record, None)], source="models promote")
-                yield record
-
-        result = run_match(
+        found = match.stored(self.store)
+        if found.complete:
+            return found
+        players = self.players()
+        for agent in match.plan.participants:
+            if agent.model_id is not None:
+                players.models[agent.model_id] = find_model(self.objects, agent.model_id)
+        result = play_match(
             match.plan,
             self.store,
             players,

@@ -1,92 +1,101 @@
-"""What a generation and a run leave for people: plain data, with unknown values as None."""
+"""The points of a loop's history, from facts and the event log: strength, games, losses, time.
+
+Strength, models and decisions come from the facts, rates and time from the log; without a log those
+are missing and nothing else. Times are ISO 8601.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
-from ringrift.core.intervals import wilson
+from ringrift.loop.cycles import is_cycle
+from ringrift.loop.event_data import listed
+from ringrift.loop.events import Event, utc
+from ringrift.loop.facts import ConfigFacts
 
-if TYPE_CHECKING:
-    from ringrift.evaluation.results import MatchResult
-    from ringrift.models.decisions import Decision
-    from ringrift.models.judging import Measured
-
-EXAM_SCORE = 0.90
-EXAM_LOW = 0.85
+SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelfplayTotals:
-    """The stored games of a generation."""
-
-    games: int
-    plies: int
-    choices: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerationReport:
-    """One row of the run."""
-
-    generation: int
-    selfplay: SelfplayTotals
-    training: dict[str, Any]
-    matches: dict[str, dict[str, Any]]
-    decision: str
-    reason: str
-    candidate: str
-    champion: str
-    seconds: float
-    stage_seconds: dict[str, float]
-
-    def as_tree(self) -> dict[str, Any]:
-        """Return the row as nested data."""
-        return asdict(self)
+def points_of(facts: ConfigFacts, events: Iterable[Event]) -> dict[str, Any]:
+    """Return every point that is plotted of one configuration, oldest first."""
+    rates, shares = [], []
+    for event in events:
+        data, at = event["data"], event["at"]
+        if event["kind"] == "games_ingested":
+            rates.append(
+                {"at": at, "total": data["total"], "games_per_hour": data.get("games_per_hour")}
+            )
+            shares.append({"at": at, **_shares(data.get("job_seconds", {}))})
+    return {
+        "schema": SCHEMA,
+        "config": facts.config,
+        "champion": facts.champion,
+        "games": facts.games,
+        "elo": _strength(facts),
+        "decisions": _decisions(facts),
+        "rates": rates,
+        "losses": _losses(facts),
+        "reuse": _reuse(facts),
+        "time_shares": [share for share in shares if len(share) > 1],
+    }
 
 
-def generation_report(
-    *,
-    generation: int,
-    selfplay: SelfplayTotals,
-    training: dict[str, Any],
-    measured: Measured,
-    decision: Decision,
-    stage_seconds: dict[str, float],
-) -> GenerationReport:
-    """Put a generation's numbers together."""
-    names = (
-        "against_champion",
-        "candidate_random",
-        "candidate_heuristic",
-        "champion_random",
-        "champion_heuristic",
-    )
-    return GenerationReport(
-        generation=generation,
-        selfplay=selfplay,
-        training=training,
-        matches={name: getattr(measured, name).as_tree() for name in names},
-        decision=decision.kind,
-        reason=decision.reason,
-        candidate=decision.candidate,
-        champion=decision.champion,
-        seconds=round(sum(stage_seconds.values()), 1),
-        stage_seconds={name: round(value, 1) for name, value in stage_seconds.items()},
-    )
+def _strength(facts: ConfigFacts) -> list[dict[str, Any]]:
+    """Return each champion with its rating of today's fit, at the time of its promotion."""
+    rated = {each.model: each for each in facts.ratings}
+    found = []
+    for decision in facts.decisions:
+        rating = rated.get(decision.champion)
+        if decision.kind in ("promoted", "rolled_back") and rating and rating.elo is not None:
+            found.append(
+                {
+                    "at": utc(decision.at),
+                    "model": decision.champion,
+                    "elo": rating.elo,
+                    "ci95": None if rating.ci95 is None else listed(rating.ci95),
+                    "games": rating.games,
+                }
+            )
+    return found
 
 
-def exam_report(exam: MatchResult) -> dict[str, Any]:
-    """Return the exam's result with its plain Wilson interval and whether it is passed.
+def _decisions(facts: ConfigFacts) -> list[dict[str, Any]]:
+    return [
+        {
+            "at": utc(decision.at),
+            "kind": decision.kind,
+            "elo_diff": decision.elo,
+            "ci95": listed(decision.elo_ci95),
+            "games": decision.games,
+        }
+        for decision in facts.decisions
+        if is_cycle(decision)
+    ]
 
-    Passed: a score of at least 0.90 with the lower end of the 95 % interval above 0.85.
-    """
-    interval = wilson(exam.score, exam.games)
-    passed = (
-        exam.score is not None
-        and interval is not None
-        and exam.score >= EXAM_SCORE
-        and interval.low > EXAM_LOW
-    )
-    ends = None if interval is None else [interval.low, interval.high]
-    return {**exam.as_tree(), "wilson_ci95": ends, "passed": passed}
+
+def _losses(facts: ConfigFacts) -> list[dict[str, Any]]:
+    return [
+        {
+            "at": utc(model.made_at),
+            "model": model.id,
+            "loss": model.losses[-1] if model.losses else None,
+            "validation_loss": model.validation_loss,
+        }
+        for model in facts.models
+        if model.losses or model.validation_loss is not None
+    ]
+
+
+def _reuse(facts: ConfigFacts) -> list[dict[str, Any]]:
+    """Return how often each training went over its samples: once an epoch."""
+    return [
+        {"at": utc(model.made_at), "model": model.id, "reuse": len(model.losses)}
+        for model in facts.models
+        if model.losses
+    ]
+
+
+def _shares(spent: dict[str, float]) -> dict[str, float]:
+    whole = sum(spent.values())
+    return {kind: round(s / whole, 4) for kind, s in sorted(spent.items())} if whole else {}

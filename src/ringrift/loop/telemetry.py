@@ -1,172 +1,230 @@
-"""What the outside sees of a running loop: metrics, health, status, alerts.
+"""What the outside sees of a running loop: metrics, health, status (`loop.md` 9).
 
-It listens to control and to the guard and decides nothing: with all of it broken the loop would do
-the same.
+It is told what happens and decides nothing: with all of it broken the loop would do the same.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
-from ringrift.core import alerts
-from ringrift.core.alert_rules import KINDS, Sustained
 from ringrift.core.alert_sender import alerting
-from ringrift.core.limits import State
-from ringrift.core.metrics import SNAPSHOT_FILE, Metrics, Snapshots, process_metrics
-from ringrift.core.metrics_server import Answer, MetricsServer, Pages
+from ringrift.core.files import write_atomic
+from ringrift.core.limits import State as LimitState
+from ringrift.core.metrics import Metrics, process_metrics
+from ringrift.core.metrics_server import MetricsServer, Pages
+from ringrift.loop.health import OF_JOB, HealthBook, HealthWord
+from ringrift.loop.plan import Plan, State
+from ringrift.loop.status import champion_rating
 
 if TYPE_CHECKING:
+    from ringrift.cluster.jobs import JobResult
     from ringrift.core.limits import Verdict
     from ringrift.core.paths import Paths
     from ringrift.core.settings import Settings
-    from ringrift.loop.interfaces import Played
-    from ringrift.loop.runs import Run
+    from ringrift.loop.events import Event
+    from ringrift.loop.facts import ConfigFacts
+    from ringrift.loop.status import RunningJob
 
-STAGES = ("unborn", "selfplay", "train", "measure", "decide", "exam", "report")
-_STATES = {State.OK: 0.0, State.WARNING: 1.0, State.CRITICAL: 2.0, State.UNKNOWN: None}
+ADDRESS_FILE = Path("data/loop/address.json")
+"""Where the running loop serves its pages, and the process that does."""
+STATES: tuple[str, ...] = get_args(State)
+_LEVELS = {
+    LimitState.OK: 0.0,
+    LimitState.WARNING: 1.0,
+    LimitState.CRITICAL: 2.0,
+    LimitState.UNKNOWN: None,
+}
+_GUARD: dict[str, HealthWord] = {"ok": "healthy", "warning": "degraded", "critical": "unhealthy"}
 
 
 @dataclass(slots=True, kw_only=True)
 class Telemetry:
-    """Turns what happens in one run into metrics, status and alerts."""
+    """Turns passes, events and results into metrics, health and the status page."""
 
-    config: str
-    training_timeout_s: float
     metrics: Metrics = field(default_factory=process_metrics)
-    clock: Callable[[], float] = time.monotonic
-    _status: dict[str, Any] = field(default_factory=dict, init=False)
-    _reasons: tuple[str, ...] = field(default=(), init=False)
-    _training_since: float | None = field(default=None, init=False)
-    _now: dict[str, State] = field(default_factory=dict, init=False)
-    _lasting: dict[str, Sustained] = field(default_factory=dict, init=False)
+    health: HealthBook = field(default_factory=HealthBook)
+    began_at: float = field(default_factory=time.time)
+    _status: dict[str, Any] | None = field(default=None, init=False)
+    _seen: set[str] = field(default_factory=set, init=False)
+    _games: dict[str, int] = field(default_factory=dict, init=False)
+    _kinds: set[str] = field(default_factory=set, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
-    # --- what control and guard tell
+    # --- what control tells
 
-    def event(self, event: Mapping[str, Any]) -> None:
-        """Take an event of the run's log."""
-        kind, data = event["kind"], event["data"]
-        with self._lock:
-            self._status["cycle"] = event["cycle"]
-        handler = getattr(self, f"_on_{kind}", None)
+    def event(self, event: Event) -> None:
+        """Take an event of the log."""
+        handler = getattr(self, f"_on_{event['kind']}", None)
         if handler is not None:
-            handler(data)
+            handler(event["config"], event["data"])
 
-    def games(self, games: Sequence[Played], added: int) -> None:
-        """Take games that were handed to the store, of which `added` are new."""
-        config = self.config
-        for record, _ in games:
-            kind = record.meta.purpose
-            self.metrics.inc("ringrift_loop_games_total", config=config, kind=kind)
+    def look(
+        self,
+        plan: Plan,
+        facts: Sequence[ConfigFacts],
+        jobs: Sequence[RunningJob],
+        *,
+        pass_seconds: float,
+        lag_s: float | None,
+        games_per_hour: Mapping[str, float],
+    ) -> None:
+        """Take a pass: its plan and facts, how long it took and how late it came, in seconds."""
+        self.metrics.observe("ringrift_loop_control_pass_seconds", pass_seconds)
+        self.metrics.set("ringrift_loop_control_lag_seconds", lag_s)
+        self.health.works("store")
+        self.health.works("bus")
+        states = {each.config: each.state for each in plan.configs}
+        for each in facts:
+            if each.config in states:
+                self._look_at(each, states[each.config], games_per_hour.get(each.config))
+        for each_plan in plan.configs:
+            llr = None if each_plan.match is None else each_plan.match.llr
+            self.metrics.set("ringrift_loop_test_llr", llr, config=each_plan.config)
+            self.metrics.set(
+                "ringrift_loop_new_games", each_plan.new_games, config=each_plan.config
+            )
+        self._look_at_jobs(jobs)
+
+    def results(self, results: Mapping[str, JobResult]) -> None:
+        """Take the results of jobs: each counts once, and none from before this process."""
+        for job_id in results.keys() - self._seen:
+            self._seen.add(job_id)
+            result = results[job_id]
+            if result.ended_at < self.began_at:
+                continue
+            seconds = max(0.0, result.ended_at - result.started_at)
+            config, kind = result.config, result.kind
+            component = OF_JOB.get(kind)
+            if result.status == "failed":
+                self.metrics.inc("ringrift_loop_job_failures_total", config=config, kind=kind)
+                if component is not None:
+                    message = str((result.error or {}).get("message", "unknown"))
+                    self.health.fails(component, message)
+                continue
+            if result.status != "done":
+                continue
+            if component is not None:
+                self.health.works(component)
+            self.metrics.observe("ringrift_loop_job_seconds", seconds, config=config, kind=kind)
+            self.metrics.observe("ringrift_job_seconds", seconds, kind=kind)
+            if kind == "train":
+                self.metrics.observe("ringrift_loop_training_seconds", seconds, config=config)
             if kind == "selfplay":
-                self.metrics.inc("ringrift_games_total", config=config, kind=kind)
-                self.metrics.inc("ringrift_plies_total", record.result.plies, config=config)
-            if record.meta.ms is not None:
-                self.metrics.observe("ringrift_game_seconds", record.meta.ms / 1000, config=config)
-        with self._lock:
-            self._status["games"] = self._status.get("games", 0) + added
+                self._played(result, seconds)
+            share = result.numbers.get("inference_share")
+            if share is not None:
+                self.metrics.set("ringrift_loop_selfplay_inference_share", share, config=config)
 
-    def look(self, verdicts: Sequence[Verdict]) -> None:
-        """Take a look at the machine."""
+    def _played(self, result: JobResult, seconds: float) -> None:
+        config, games = result.config, int(result.numbers.get("games", 0))
+        plies = int(result.numbers.get("plies", 0))
+        self.metrics.inc("ringrift_games_total", games, config=config, kind="selfplay")
+        self.metrics.inc("ringrift_plies_total", plies, config=config)
+        if games:
+            self.metrics.observe("ringrift_game_seconds", seconds / games, config=config)
+
+    def machine(self, verdicts: Sequence[Verdict], level: str, reasons: Sequence[str]) -> None:
+        """Take a look at the machine and the guard's level."""
         for verdict in verdicts:
             name = verdict.name
             self.metrics.set("ringrift_resource_percent", verdict.used, resource=name)
-            self.metrics.set("ringrift_limit_state", _STATES[verdict.state], resource=name)
-            self._alert_limit(verdict)
-        self._look_at_training()
+            self.metrics.set("ringrift_limit_state", _LEVELS[verdict.state], resource=name)
+        self.health.is_held("guard", _GUARD[level], "; ".join(reasons))
 
-    def _alert_limit(self, verdict: Verdict) -> None:
-        name = verdict.name
-        self._now[name] = verdict.state
-        if name not in self._lasting:
-            self._lasting[name] = Sustained(
-                lambda: self._now[name] is State.CRITICAL,
-                KINDS["limit_critical"].for_s,
-                clock=self.clock,
+    def publish(self, status: dict[str, Any]) -> None:
+        """Take the status that the page shows from now on."""
+        with self._lock:
+            self._status = status
+
+    def status(self) -> dict[str, Any] | None:
+        """Return the newest status, None before the first pass."""
+        with self._lock:
+            return self._status
+
+    # --- one configuration
+
+    def _look_at(self, facts: ConfigFacts, state: str, rate: float | None) -> None:
+        config, metrics = facts.config, self.metrics
+        metrics.set_status("ringrift_loop_state", state, STATES, config=config)
+        metrics.set("ringrift_loop_games_per_hour", rate, config=config)
+        metrics.set("ringrift_selfplay_games_per_hour", rate, config=config)
+        before = self._games.get(config)
+        if before is not None and facts.games > before:
+            metrics.inc(
+                "ringrift_loop_games_total", facts.games - before, config=config, kind="stored"
             )
-        if self._lasting[name].holds():
-            values = {"used": verdict.used, "limit": verdict.critical}
-            alerts.alert("limit_critical", name, "critical", verdict.reason, values)
-        elif verdict.state in (State.OK, State.WARNING):
-            alerts.resolve("limit_critical", name)
+        self._games[config] = facts.games
+        rated = champion_rating(facts)
+        elo = None if rated is None else rated.elo
+        low, high = (None, None) if rated is None or rated.ci95 is None else rated.ci95
+        metrics.set("ringrift_loop_elo", elo, config=config)
+        metrics.set("ringrift_elo", elo, config=config)
+        metrics.set("ringrift_loop_elo_ci_low", low, config=config)
+        metrics.set("ringrift_loop_elo_ci_high", high, config=config)
+        metrics.set("ringrift_loop_quality_score", facts.gates.quality, config=config)
+        newest, champion = facts.newest, facts.model(facts.champion)
+        if newest is not None:
+            metrics.set(
+                "ringrift_loop_training_loss", newest.validation_loss, config=config, kind="total"
+            )
+            loss = newest.losses[-1] if newest.losses else None
+            metrics.set("ringrift_loss", loss, config=config, kind="total")
+            passes = float(len(newest.losses)) if newest.losses else None
+            metrics.set("ringrift_loop_reuse_ratio", passes, config=config)
+        ece = None if champion is None else champion.ece
+        metrics.set("ringrift_loop_calibration_ece", ece, config=config)
 
-    def _look_at_training(self) -> None:
-        since = self._training_since
-        if since is not None and self.clock() - since > self.training_timeout_s:
-            hours = self.training_timeout_s / 3600
-            text = f"the training runs longer than {hours:g} h"
-            alerts.alert("training_timeout", self.config, "critical", text, {"hours": hours})
+    def _look_at_jobs(self, jobs: Sequence[RunningJob]) -> None:
+        counts: dict[str, int] = dict.fromkeys(self._kinds, 0)
+        for job in jobs:
+            counts[job.kind] = counts.get(job.kind, 0) + 1
+            if job.kind == "train" and job.progress.get("samples_per_s") is not None:
+                self.metrics.set(
+                    "ringrift_training_samples_per_second",
+                    float(job.progress["samples_per_s"]),
+                    config=job.config,
+                )
+        self._kinds |= counts.keys()
+        for kind, count in counts.items():
+            self.metrics.set("ringrift_loop_jobs_running", count, kind=kind)
 
     # --- events by kind
 
-    def _on_stage_started(self, data: Mapping[str, Any]) -> None:
-        self._enter(str(data["stage"]))
-        self._training_since = self.clock() if data["stage"] == "train" else None
+    def _on_games_ingested(self, config: str, data: Mapping[str, Any]) -> None:
+        del config, data
+        self.health.works("collect")
 
-    def _on_stage_ended(self, data: Mapping[str, Any]) -> None:
-        stage, seconds = str(data["stage"]), float(data["seconds"])
-        self.metrics.observe("ringrift_loop_job_seconds", seconds, config=self.config, kind=stage)
-        if stage == "train":
-            self._training_since = None
-            alerts.resolve("training_timeout", self.config)
-
-    def _on_guard_level(self, data: Mapping[str, Any]) -> None:
-        with self._lock:
-            self._reasons = tuple(data["reasons"])
-
-    def _on_training_finished(self, data: Mapping[str, Any]) -> None:
-        for part in ("policy_loss", "value_loss"):
-            for metric, scores in (("loss", "train"), ("loop_training_loss", "validation")):
-                if data.get(scores) is not None:
-                    self.metrics.set(
-                        f"ringrift_{metric}", data[scores][part], config=self.config, kind=part
-                    )
-
-    def _on_match_finished(self, data: Mapping[str, Any]) -> None:
-        if data.get("llr") is not None:
-            self.metrics.set("ringrift_loop_test_llr", data["llr"], config=self.config)
-
-    def _on_promoted(self, data: Mapping[str, Any]) -> None:
+    def _on_training_finished(self, config: str, data: Mapping[str, Any]) -> None:
+        self.metrics.set("ringrift_training_samples_per_second", None, config=config)
         del data
-        self.metrics.inc("ringrift_promotions_total", config=self.config)
-        self.metrics.inc("ringrift_loop_promotions_total", config=self.config)
 
-    def _on_rejected(self, data: Mapping[str, Any]) -> None:
+    def _on_promoted(self, config: str, data: Mapping[str, Any]) -> None:
         del data
-        self.metrics.inc("ringrift_loop_rejections_total", config=self.config)
+        self.health.works("promote")
+        self.metrics.inc("ringrift_promotions_total", config=config)
+        self.metrics.inc("ringrift_loop_promotions_total", config=config)
 
-    def _on_games_quarantined(self, data: Mapping[str, Any]) -> None:
-        self.metrics.inc("ringrift_quarantined_total", data["games"], config=self.config)
-        text = f"{data['games']} games of our own did not verify"
-        alerts.alert("verification", self.config, "critical", text, dict(data["reasons"]))
+    def _on_rejected(self, config: str, data: Mapping[str, Any]) -> None:
+        del data
+        self.health.works("promote")
+        self.metrics.inc("ringrift_loop_rejections_total", config=config)
 
-    def _enter(self, stage: str) -> None:
-        self.metrics.set_status("ringrift_loop_state", stage, STAGES, config=self.config)
-        with self._lock:
-            self._status["stage"] = stage
+    def _on_inconclusive(self, config: str, data: Mapping[str, Any]) -> None:
+        del config, data
+        self.health.works("promote")
 
-    # --- what the server answers
-
-    def health(self) -> Answer:
-        """Say that the loop works, or what holds it."""
-        with self._lock:
-            reasons = self._reasons
-        word = "degraded" if reasons else "healthy"
-        return Answer(ok=not reasons, fields={"status": word, "reasons": list(reasons)})
-
-    def status(self) -> dict[str, Any]:
-        """Return what the run does now."""
-        with self._lock:
-            status = {**self._status, "reasons": list(self._reasons)}
-        at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return {"schema": 1, "at": at, "pid": os.getpid(), "config": self.config, **status}
+    def _on_games_quarantined(self, config: str | None, data: Mapping[str, Any]) -> None:
+        name = config or "unknown"
+        self.metrics.inc("ringrift_quarantined_total", data["games"], config=name)
+        self.metrics.inc("ringrift_loop_quarantined_total", data["games"], config=name)
 
 
 @contextmanager
@@ -175,7 +233,7 @@ def serving(
 ) -> Iterator[MetricsServer | None]:
     """Deliver alerts and, with a `port`, serve metrics on loopback while the block runs.
 
-    Raises `BusyError` naming the process that holds the port.
+    The address stands in `ADDRESS_FILE`. Raises `BusyError` naming the process that holds the port.
     """
     with ExitStack() as stack:
         stack.enter_context(alerting(paths, settings.alerting))
@@ -183,16 +241,20 @@ def serving(
         if port is not None:
             pages = Pages(
                 metrics=telemetry.metrics,
-                health=telemetry.health,
-                ready=telemetry.health,
+                health=telemetry.health.answer,
+                ready=telemetry.health.answer,
                 status=telemetry.status,
             )
             server = stack.enter_context(MetricsServer(pages, port=port))
+            stack.enter_context(_address(paths.root / ADDRESS_FILE, server.url))
         yield server
 
 
 @contextmanager
-def recorded(telemetry: Telemetry, run: Run) -> Iterator[None]:
-    """Write the metrics of a run to its `metrics.jsonl` while the block runs."""
-    with Snapshots(telemetry.metrics, run.folder / SNAPSHOT_FILE):
+def _address(path: Path, url: str) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps({"pid": os.getpid(), "url": url}).encode() + b"\n")
+    try:
         yield
+    finally:
+        path.unlink(missing_ok=True)

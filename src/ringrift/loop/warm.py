@@ -1,49 +1,50 @@
 """Compile everything the workers use, once, before they start: otherwise each would do it.
 
 The compiler's cache is keyed by the sources (`rules.jitconf`); a stamp in its folder says that the
-steps below have run for them, so a second start costs nothing.
+steps below have run for them, so a second start costs a look.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ringrift.loop.child import Report, run_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ringrift.loop.interfaces import Screen
-
 STAMP = "loop-is-warm"
 
 
-def warm(screen: Screen, stop: Callable[[], bool]) -> None:
-    """Compile what is not compiled yet, with a progress bar."""
+class OnStep(Protocol):
+    """Takes the name of what is being compiled, and how many of the steps are done."""
+
+    def __call__(self, name: str, done: int, steps: int) -> None:
+        """Show it."""
+        ...
+
+
+def warm(on_step: OnStep, stop: Callable[[], bool]) -> None:
+    """Compile what is not compiled yet; `on_step` is not called where nothing is."""
+
+    def show(report: dict[str, Any]) -> None:
+        on_step(report["name"], report["done"], len(STEPS))
+
+    run_child(warm_here, {}, what="compiling", on_report=show, stop=stop)
+
+
+def warm_here(report: Report) -> None:
+    """Run every step; in a child."""
     from ringrift.rules.jitconf import COMPILED, cache_folder
 
     stamp = cache_folder("evaluation") / STAMP
     if stamp.exists() or not COMPILED:
         return
-    bar = screen.task("compiling rules (once)", total=len(STEPS), unit="steps")
-    screen.note("compiling rules (once)")
-
-    def show(report: dict[str, Any]) -> None:
-        bar.update(report["done"], name=f"compiling {report['name']} (once)")
-
-    try:
-        run_child(warm_here, {}, what="compiling", on_report=show, stop=stop)
-    finally:
-        bar.finish()
-    stamp.touch()
-
-
-def warm_here(report: Report) -> None:
-    """Run every step; in a child."""
     for done, (name, step) in enumerate(STEPS):
         report({"done": done, "name": name})
         step()
     report({"done": len(STEPS), "name": "rules"})
+    stamp.touch()
 
 
 def warm_rules() -> None:
@@ -84,21 +85,40 @@ def warm_records() -> None:
     verified_play(build_record(spec, 1, agents, moves, max_plies=20))
 
 
-def warm_nets() -> None:
-    """Make a net of random weights and evaluate its probe positions, as saving a model does."""
+def warm_play() -> None:
+    """Play some plies of a self-play game and of a match with a small net of random weights."""
     import tempfile
     from pathlib import Path
 
-    from ringrift.nets.model_file import init_model
+    from ringrift.nets.nnue.file import init_nnue
     from ringrift.rules import BoardSpec
+    from ringrift.selfplay.lockstep import Table
+    from ringrift.selfplay.plans import PlayJob
+    from ringrift.selfplay.shelf import AgentShelf
+    from ringrift.selfplay.warming import warm, warm_mark
 
+    spec = BoardSpec.create("square8", 2)
     with tempfile.TemporaryDirectory() as folder:
-        init_model(BoardSpec.create("square8", 2), size="micro", seed=1, folder=Path(folder))
+        net = init_nnue(spec, folder=Path(folder), seed=1, hidden=32, policy=True)
+        agent = f"gumbel@{net.stem}:sims=8"
+        for purpose in ("selfplay", "match"):
+            playing = purpose == "selfplay"
+            job = PlayJob(
+                spec=spec,
+                agents=(agent,) if playing else (agent, "random", "heuristic"),
+                max_plies=1_000,
+                models={net.stem: str(net)},
+                explore=playing,
+                analyse=playing,
+            )
+            warm(Table(job, AgentShelf().agents(job), 2))
+            warm_mark(job).parent.mkdir(parents=True, exist_ok=True)
+            warm_mark(job).touch()
 
 
 STEPS = (
     ("rules", warm_rules),
-    ("records", warm_records),
     ("search", warm_search),
-    ("nets", warm_nets),
+    ("records", warm_records),
+    ("play", warm_play),
 )

@@ -176,7 +176,7 @@ def mute(
     )
 
 
-def duration_s(text: str) -> int:
+def duration_s(text: str, *, where: str = "--for") -> int:
     """Return the seconds of a duration such as 90s, 30m, 2h or 1d12h; raises `UsageError`."""
     match = _DURATION.fullmatch(text.strip().lower())
     seconds = 0
@@ -185,9 +185,9 @@ def duration_s(text: str) -> int:
             int(count or 0) * unit for count, unit in zip(match.groups(), _UNIT_S, strict=True)
         )
     elif text.strip() != "0":
-        raise UsageError(f"found {text!r}; expected a time as 90s, 30m, 2h, 1d12h", where="--for")
+        raise UsageError(f"found {text!r}; expected a time as 90s, 30m, 2h, 1d12h", where=where)
     if seconds > LONGEST_MUTE_S:
-        raise UsageError(f"found {text!r}; expected at most 30d", where="--for")
+        raise UsageError(f"found {text!r}; expected at most 30d", where=where)
     return seconds
 
 

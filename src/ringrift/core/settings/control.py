@@ -25,8 +25,6 @@ class Loop(Section):
 
     reconcile_seconds: Positive = 2
     """seconds between two passes of control"""
-    generations: Count = 3
-    """generations of a bounded run"""
     local_tasks: bool = True
     """work on this machine; false = coordinator only"""
 

@@ -80,6 +80,8 @@ class Training(Section):
     """decay of that mean per step"""
     policy_label_smoothing: Share | None = None
     """label smoothing of the policy; null = the trainer's own"""
+    q_mix: Share | None = None
+    """share of the search's root value in the value target; null = the trainer's own"""
     use_hex_augmentation: bool = True
     """augment hexagonal samples by symmetries"""
     nets: Annotated[tuple[Literal["cnn", "nnue"], ...], Field(min_length=1)] | None = None

@@ -49,10 +49,8 @@ class Evaluation(CheckedSection):
     """simulations of both sides in test matches"""
     floor_games: Count = 40
     """games of a candidate and of the champion against each fixed baseline"""
-    exam_games: Count = 200
-    """games of the final champion against random"""
     exam_simulations: Count = 32
-    """simulations of the champion in its exam"""
+    """simulations of the champion against milestones"""
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield the rules over several keys that do not hold."""
