@@ -20,7 +20,7 @@ TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 .PHONY: help install loop test check lint acceptance bench docs clean
 
 help:
-	@echo "make loop        play, learn, measure and promote: three generations in $(DATA_ROOT)/"
+	@echo "make loop        play, learn, measure, promote until the champion beats heuristic, in $(DATA_ROOT)/"
 	@echo "make test        all tests except the acceptance measurements"
 	@echo "make check       ruff, mypy, import order and the fast tests"
 	@echo "make acceptance  the long measurements of the acceptance lists"
@@ -47,7 +47,7 @@ $(BENCH_STAMP): $(DEV_STAMP)
 install: $(DEV_STAMP)
 
 loop: $(STAMP)
-	$(BIN)/ringrift --root $(DATA_ROOT) loop run --profile quick --seed $(SEED) --yes
+	$(BIN)/ringrift --root $(DATA_ROOT) loop run --profile quick --seed $(SEED) --yes --until beats_heuristic --max-minutes 45
 
 test: $(DEV_STAMP)
 	$(TEST_ENV) $(BIN)/python -m pytest $(PYTEST_PARALLEL) $(PYTEST_ARGS)

@@ -61,7 +61,7 @@ def test_show_names_values_and_origins(ringrift, monkeypatch):
         "kind": "environment",
         "place": "RINGRIFT_TRAINING__BATCH_SIZE",
     }
-    assert answer["origins"]["training.model_size"]["place"] == "profile quick"
+    assert answer["origins"]["training.hidden_dim"]["place"] == "profile quick"
     assert answer["origins"].keys() == known_keys().keys()
     text = ringrift("config", "show", "--origin")[1]
     assert "RINGRIFT_TRAINING__BATCH_SIZE" in text

@@ -1,5 +1,6 @@
 """What holds for every command, found by walking the tree: nobody has to remember to test it."""
 
+import contextlib
 import json
 import re
 import shlex
@@ -30,7 +31,8 @@ COMMANDS = {name: page for name, page in PAGES.items() if not page.children}
 
 # One command line of each command that ends within seconds in the root that `root` makes, and the
 # codes it may end with. {game} is a stored game, {refused} one in quarantine, {trace} a small file of
-# recorded games, {model} one of random weights, {archived} one in the archive.
+# recorded games, {model} one of random weights, {archived} one in the archive; {job} is in the queue
+# of the hub, {failed} a job that was given up.
 RUNS = {
     "agents explain": ('--position \'{{"config": "square8_2p", "moves": []}}\'', {0}),
     "agents import-weights": ("weights.json", {0}),
@@ -44,6 +46,15 @@ RUNS = {
     "bench memory": ("--dry-run", {0}),
     "bench train": ("--dry-run", {0}),
     "bench compare": ("bench.json bench.json", {0}),  # which `bench engine` has written
+    "cluster hub backup": ("--dry-run", {0}),
+    "cluster hub status": ("", {0}),
+    "cluster jobs cancel": ("{job} --dry-run", {0}),
+    "cluster jobs dead": ("", {0}),
+    "cluster jobs list": ("", {0}),
+    "cluster jobs retry": ("{failed} --dry-run", {0}),
+    "cluster jobs show": ("{failed}", {0}),
+    "cluster jobs submit": ("job.json", {0}),
+    "cluster jobs watch": ("--duration 0", {0}),
     "config env": ("--all", {0}),
     "config migrate": ("good.yaml", {0}),
     "config init": ("--force", {0}),
@@ -94,7 +105,17 @@ RUNS = {
     "games show": ("{game} --ply 0", {0}),
     "games split-shards": ("--output shards", {0}),
     "games verify": ("", {0}),
+    "loop events": ("--since 1h", {0}),
+    "loop halt": ("--dry-run", {0}),
+    "loop iterate": ("--iterations 2 --dry-run", {0}),
+    "loop plan": ("--profile quick", {0}),
+    "loop report": ("", {0}),
+    "loop resume": ("--dry-run", {0}),
     "loop run": ("--dry-run", {0}),
+    "loop start": ("--dry-run", {0}),
+    "loop status": ("", {3}),
+    "loop stop": ("", {3}),
+    "loop watch": ("--check-once --dry-run", {0}),
     "models alias": ("strong {model}", {0}),
     "models average": ("{model} candidate", {0}),  # the one that `models import` made
     "models diff": ("{model} {model}", {0}),
@@ -149,6 +170,10 @@ RUNS = {
 # Examples that are run as they stand; the others are parsed: they take long, or name games and
 # models that only a root of one's own has.
 RUN_EXAMPLES = {
+    "ringrift cluster hub backup --output hub.tar --dry-run",
+    "ringrift cluster hub status",
+    "ringrift cluster jobs dead",
+    "ringrift cluster jobs list",
     "ringrift data auto-export --dry-run",
     "ringrift agents ladder --config-key hex8_3p",
     "ringrift agents ladder --config-key square19_2p --json",
@@ -210,6 +235,10 @@ RUN_EXAMPLES = {
     "ringrift games split-shards --output shards --max-mb 8 --config-key square8_2p --json",
     "ringrift games verify",
     "ringrift games verify games.jsonl --json",
+    "ringrift loop halt --config-key hex8_2p --dry-run",
+    "ringrift loop iterate --iterations 2 --dry-run",
+    "ringrift loop plan --profile quick --json",
+    "ringrift loop resume --dry-run",
     "ringrift models alias",
     "ringrift models list",
     "ringrift models prune --dry-run",
@@ -353,9 +382,52 @@ def foreign_weights():
     return {f"{FOREIGN_PREFIX}{name}": 1.0 for name in names}
 
 
+JOB = {
+    "kind": "verify",
+    "config": "hex8_2p",
+    "spec": {"config": "hex8_2p", "model": "none"},
+}
+
+
+@contextlib.contextmanager
+def running_hub(paths):
+    """A hub with a job that waits and one that was given up; yields their ids."""
+    from ringrift.cluster.attempts import Attempts, FailedAttempt
+    from ringrift.cluster.bus import Bus
+    from ringrift.cluster.hub import Hub
+    from ringrift.cluster.jobs import Job, JobQueue
+    from ringrift.cluster.keys import node_key
+    from ringrift.cluster.streams import Subjects, ensure
+
+    key = node_key(paths.cluster / "node.nk")
+    with (
+        Hub(paths.cluster / "hub", users=(key.public,)) as hub,
+        Bus(hub.state.url, key, node="one") as bus,
+    ):
+        bus.run(ensure(bus.js, Subjects(), games_bytes=64 << 20))
+        attempts = Attempts(bus.js, Subjects())
+        waits, fails = (
+            Job(kind="bench", config=config, spec={}, timeout_s=1, rules_hash="r", max_attempts=1)
+            for config in ("hex8_2p", "hex8_3p")
+        )
+        bus.run(JobQueue(bus.js, Subjects()).file_all([waits, fails]))
+        failed = FailedAttempt(
+            job_id=fails.id,
+            kind=fails.kind,
+            config=fails.config,
+            node="one",
+            attempt=1,
+            at=1.7e9,
+            error={"type": "DataError", "message": "a test", "tail": ""},
+        )
+        bus.run(attempts.tell(failed))
+        assert len(bus.run(attempts.settle("one"))) == 1
+        yield waits.id[:12], fails.id[:12]
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A data root with a few games; returns (folder, what stands for the names in RUNS)."""
+    """A data root with a few games and a hub: (folder, what stands for the names in RUNS)."""
     from ringrift.core.paths import Paths
     from ringrift.nets.nnue.file import init_nnue
     from ringrift.records.traces import packaged_traces
@@ -378,7 +450,9 @@ def root(tmp_path_factory):
         "model": model[:12],
         "archived": make_champions(folder / "models"),
     }
-    return folder, names
+    (folder / "job.json").write_text(json.dumps(JOB))
+    with running_hub(Paths(folder)) as (names["job"], names["failed"]):
+        yield folder, names
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,12 @@ PRODUCING = {
     "eval/match.py": ["eval match --agent random --agent heuristic"],
     "eval/shadow.py": ["eval shadow --once", "eval shadow --daemon"],
     "eval/two_stage.py": ["eval two-stage --run", "eval two-stage --aggregate --promote"],
-    "loop.py": ["loop run --profile quick --yes"],
+    "loop/run.py": [
+        "loop run --profile quick --yes",
+        "loop iterate --iterations 1",
+        "loop watch --check-once",
+    ],
+    "loop/start.py": ["loop start --profile quick"],
     "models/promote.py": ["models promote --auto-promote", "models promote --daemon"],
     "train/generating.py": ["train curriculum --generations 1"],
     "train/training.py": [
