@@ -98,6 +98,8 @@ def kills_lose_nothing(root, kills, cycles, seed, slice_s):
         if gone:
             process = live.start(root)
     live.await_(process, root, lambda: len(live.decisions(root)) >= cycles)
+    stood = live.games(root)
+    live.await_(process, root, lambda: live.games(root) > stood)  # the last one is at work
     os.killpg(process.pid, signal.SIGINT)
     code, _, err = live.finish(process, root)
     assert code == 0, err[-3000:]
