@@ -25,16 +25,6 @@ MatchKey = Literal[
 ]
 """What a match is for: a field of the evidence of a promotion, or something to look at."""
 
-REQUIRED: tuple[MatchKey, ...] = (
-    "candidate_random",
-    "candidate_heuristic",
-    "champion_random",
-    "champion_heuristic",
-    "against_champion",
-    "regression",
-)
-"""The matches that a decision is made from."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchFacts:

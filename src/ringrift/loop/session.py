@@ -107,6 +107,7 @@ class _Session:
     stack: ExitStack
     telemetry: Telemetry = field(default_factory=Telemetry)
     began_at: float = field(default_factory=time.time)
+    gpus: int = field(default_factory=lambda: len(read_gpus()))
 
     def run(self) -> RunSummary:
         began_s = time.monotonic()
@@ -222,7 +223,7 @@ class _Session:
             bus,
             subjects,
             slots=workers,
-            gpus=len(read_gpus()),
+            gpus=self.gpus,
             memory_gb=None if memory is None else share * memory.total_bytes / GIB,
             work={str(kind): name for kind, name in WORK.items()},
             check=checked,
@@ -271,7 +272,7 @@ class _Session:
             started_at=self.began_at,
             triggers=self.options.triggers,
             timed=self.options.timed_work,
-            device="cuda" if read_gpus() else "cpu",
+            device="cuda" if self.gpus else "cpu",
             hyperparameters=self.options.hyperparameters,
         )
 
