@@ -29,7 +29,11 @@ from json_schema import problems
 sys.path.pop(0)
 
 SUBJECTS = Subjects()
-VERIFY = {"kind": "verify", "config": "hex8_2p", "spec": {"config": "hex8_2p", "model": "m1"}}
+VERIFY = {
+    "kind": "verify",
+    "config": "hex8_2p",
+    "spec": {"config": "hex8_2p", "model": "m1", "champion": "m0"},
+}
 
 
 @pytest.fixture

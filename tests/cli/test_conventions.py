@@ -385,7 +385,7 @@ def foreign_weights():
 JOB = {
     "kind": "verify",
     "config": "hex8_2p",
-    "spec": {"config": "hex8_2p", "model": "none"},
+    "spec": {"config": "hex8_2p", "model": "none", "champion": "nobody"},
 }
 
 

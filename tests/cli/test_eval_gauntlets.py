@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from ringrift.cli.invocation import begin
-from ringrift.cli.models.holdout import holdout_numbers
 from ringrift.cli.reference.schemas import schema_of
 from ringrift.core.paths import Paths
 from ringrift.loop.promoting import Promoting
@@ -243,8 +242,7 @@ def test_the_best_of_the_second_stage_becomes_champion(root, run, monkeypatch):
             config=CONFIG,
             settings=invocation.settings().values,
             store=store,
-            objects=paths.model_objects,
-            holdout=holdout_numbers(invocation),
+            paths=paths,
             players=lambda: pytest.fail("every game is planted"),
         ).matches(read_chain(paths.decisions, CONFIG))
         for name, match in matches.of_generation(new, old).items():

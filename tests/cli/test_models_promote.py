@@ -10,19 +10,25 @@ from pathlib import Path
 import pytest
 
 from ringrift.cli.invocation import begin
-from ringrift.cli.models.holdout import holdout_numbers
 from ringrift.core.files import is_locked, lock
+from ringrift.core.paths import Paths
+from ringrift.loop.promoting import Promoting
+from ringrift.models.candidates import regression_opponents
 from ringrift.models.decisions import append, read_chain
 from ringrift.models.promotion import follow_decisions
 from ringrift.models.registry import model_path
+from ringrift.nets.loading import open_described
 from ringrift.nets.nnue.file import init_nnue
 from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec
+from ringrift.training.holdout_evaluation import Options, evaluate, write_result
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "loop"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 from games import games
+from made_matches import store_games
 
-sys.path.pop(0)
+del sys.path[:2]
 
 CONFIG = "square8_2p"
 
@@ -235,19 +241,51 @@ def test_nodes_confirm_the_champion_and_silent_ones_are_named(root, call, tmp_pa
     assert (code, "is this data root" in found["error"]["message"]) == (2, True)
 
 
+PLANTED = (
+    *(
+        ("PROMOTION__MIN_GAMES", 4),
+        ("PROMOTION__MAX_GAMES", 100),
+        ("PROMOTION__ELO_THRESHOLD", 100),
+    ),
+    *(("EVALUATION__FLOOR_GAMES", 2), ("EVALUATION__SIMULATIONS", 2)),
+    ("PROMOTION__COOLDOWN_SECONDS", 0),
+)
+
+
 @pytest.mark.slow
-def test_hold_out_numbers_are_measured_once_and_kept(root, call, ringrift):
-    folder, ids = root
-    with GameStore.open(folder / "data" / "games" / "games.db", writer=True) as store:
+def test_both_models_are_measured_on_the_same_hold_out_games(root, call, monkeypatch):
+    """The games of the test are planted: the candidate wins them all."""
+    folder, (_, old, new) = root
+    for name, value in PLANTED:
+        monkeypatch.setenv(f"RINGRIFT_{name}", str(value))
+    paths = Paths(folder)
+    with GameStore.open(paths.game_store, writer=True) as store:
         store.ingest(games(BoardSpec.create("square8", 2), 40))
-    ask = holdout_numbers(begin([]))
-    assert ask(ids[2], False) is None
-    found = ask(ids[2], True)
-    assert (found.value_error > 0, found.positions >= 200) == (True, True)
-    assert ask(ids[2], False) == found
+        chain = read_chain(paths.decisions, CONFIG)
+        matches = Promoting(
+            config=CONFIG,
+            settings=begin([]).settings().values,
+            store=store,
+            paths=paths,
+            players=lambda: pytest.fail("every game is planted"),
+        ).matches(chain)
+        for name, match in matches.of_generation(new, old).items():
+            store_games(store, match.plan, 0.5 if name.startswith("champion") else 1.0)
+        for other in regression_opponents(chain, new):
+            store_games(store, matches.regression(new, other).plan, 1.0)
+    # the champion was measured on other games
+    loaded = open_described(model_path(paths.model_objects, old))
+    few = Options(stores=[paths.game_store], most_games=3)
+    other = write_result(loaded.path, evaluate(loaded, few))
     (row,) = call("promote", "--check-candidates")[1]["candidates"]
-    assert "hold-out of the candidate" not in row["missing"]
-    assert "hold-out of the champion" in row["missing"]
+    assert row["missing"] == ["hold-out of the candidate", "hold-out of the champion"]
+    code, found, err = call("promote", "--auto-promote", "--no-wait")
+    assert (code, [made["kind"] for made in found["decisions"]]) == (0, ["promoted"]), err
+    kept = read_chain(paths.decisions, CONFIG).decisions[-1].inputs["holdout"]
+    assert kept["candidate"]["set_hash"] == kept["champion"]["set_hash"]
+    assert kept["candidate"]["positions"] == kept["champion"]["positions"] > 200
+    assert kept["candidate"]["value_error"] != kept["champion"]["value_error"]
+    assert kept["champion"]["set_hash"] != json.loads(other.read_bytes())["set_hash"]
 
 
 def small_tests(monkeypatch):

@@ -48,9 +48,9 @@ def command(root, *words):
     return [sys.executable, "-c", main, "--root", str(root), *words]
 
 
-def environ(**variables):
+def environ(*, small=True, **variables):
     plain = {name: value for name, value in os.environ.items() if "RINGRIFT" not in name}
-    return {**plain, **SMALL, **UNHURRIED, **variables}
+    return {**plain, **(SMALL if small else {}), **UNHURRIED, **variables}
 
 
 def start(root, *words, seed=11, **variables):
@@ -78,14 +78,14 @@ def finish(process, root, limit_s=LIMIT_S):
     return process.returncode, out.decode(), said(root)
 
 
-def call(root, *words, **variables):
+def call(root, *words, limit_s=LIMIT_S, small=True, **variables):
     """Run another command to its end: exit code, standard output, standard error."""
     done = subprocess.run(
         command(root, *words),
-        env=environ(**variables),
+        env=environ(small=small, **variables),
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=limit_s,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr

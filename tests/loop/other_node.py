@@ -1,4 +1,4 @@
-"""Another node of a loop's hub, in a process of its own: it plays match jobs and sends their games."""
+"""Another node of a loop's hub, in a process of its own: it plays jobs and sends their games."""
 
 import sys
 import time
@@ -30,7 +30,7 @@ def main():
             bus,
             Subjects(),
             slots=1,
-            work={"match": WORK["match"]},
+            work={kind: WORK[kind] for kind in ("match", "selfplay")},
             check=checked,
             root=own.root,
             node=node,

@@ -1,7 +1,7 @@
 """The passes of control with stand-ins for keeper and queue: what it asks, and when it ends."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -14,6 +14,8 @@ from ringrift.loop.guard import Held
 from ringrift.loop.keeper import Collected, Gathered, KeeperGone
 from ringrift.loop.plan import Conditions
 from ringrift.loop.run_options import RunOptions
+
+from .rules_scene import match
 
 CONFIG = "square8_2p"
 NOW = 1_800_000_000.0
@@ -125,6 +127,15 @@ def test_cycles_count_from_the_start_of_the_run():
     why, _ = made.run(never)
     assert why == "cycles"
     assert len(passes) == 3
+
+
+def test_the_last_cycle_waits_for_its_tournament():
+    tournament = match("tournament", games=16, missing=range(16))
+    waits = replace(with_decisions(1, 2, 3), side_matches=(tournament,))
+    found = [with_decisions(1, 2), waits, waits, with_decisions(1, 2, 3)]
+    made, passes = control(Keeper(found), max_cycles=1)
+    why, _ = made.run(never)
+    assert (why, len(passes)) == ("cycles", 4)
 
 
 def test_the_keepers_death_costs_a_pass():

@@ -17,15 +17,19 @@ from ringrift.loop import deciding
 from ringrift.loop.actions import Decide, FirstChampion, RollBack, Supersede
 from ringrift.loop.deciding import carry_out
 from ringrift.loop.decision_facts import decision_facts
+from ringrift.loop.holdouts import write_common
 from ringrift.loop.match_facts import ConfigMatches
 from ringrift.models import promotion
 from ringrift.models.decisions import read_chain
+from ringrift.models.registry import model_path
 from ringrift.nets.nnue.file import init_nnue
 from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec
+from ringrift.training.holdout_evaluation import result_path
 
 from .made_matches import CONFIG, settings, store_games
 
+SET = "f" * 64
 SMALL = settings(
     evaluation={"floor_games": 20, "simulations": 2},
     promotion={
@@ -49,17 +53,19 @@ class Root:
         ]
         for model in self.ids:
             self.measure(model)
+            for other in self.ids:
+                write_common(self.paths.model_objects, model, other, SET)
         self.act(FirstChampion(config=CONFIG, model=self.ids[0], term=1))
 
     def measure(self, model):
         """Write hold-out numbers as an evaluation does."""
-        file = self.paths.model_objects / model[:2] / model / "evaluations" / "holdout-0123.json"
-        file.parent.mkdir(parents=True)
+        file = result_path(model_path(self.paths.model_objects, model), model, SET)
+        file.parent.mkdir(parents=True, exist_ok=True)
         tree = {
             "model": model,
             "config": CONFIG,
             "strata": [],
-            "set_hash": "f" * 64,
+            "set_hash": SET,
             "holdout": {"value_error": 0.3, "positions": 500},
             "gap": {"value": 0.01},
         }
@@ -130,12 +136,35 @@ def test_a_decision_keeps_what_it_was_made_from_and_is_written_once(root, rate, 
     assert made.inputs["settings"]["simulations"] == 2
     assert made.inputs["candidate_random"]["games"] == 20
     assert len(made.inputs["match_ids"]) == 5
+    held = made.inputs["holdout"]
+    if kind == "promoted":
+        pair = {"value_error": 0.3, "gap": 0.01, "positions": 500, "set_hash": SET}
+        assert held == {"candidate": pair, "champion": pair}
+    else:
+        assert held == {"candidate": None, "champion": None}
     assert decision_facts(root.chain)[-1].simulations == 2
     for _ in range(3):
         again = root.decide(term=2)
         assert (again.written, again.sequence) == (False, 2)
     assert len(root.chain.decisions) == 2
     assert root.chain.champion == (root.ids[1] if kind == "promoted" else root.ids[0])
+
+
+def test_numbers_over_another_set_are_missing(root):
+    objects = root.paths.model_objects
+    root.play(rate=0.95)
+    write_common(objects, root.ids[1], root.ids[0], "e" * 64)
+    with root.store() as store:
+        assert root.matches(store, 1).holdout_missing == (root.ids[1], root.ids[0])
+    assert not root.decide().written
+    write_common(objects, root.ids[1], root.ids[0], SET)
+    result_path(model_path(objects, root.ids[0]), root.ids[0], SET).unlink()
+    with root.store() as store:
+        assert root.matches(store, 1).holdout_missing == (root.ids[0],)
+    assert not root.decide().written
+    root.measure(root.ids[0])
+    assert root.decide().written
+    assert root.chain.champion == root.ids[1]
 
 
 def test_a_promotion_waits_for_cooldown_and_for_leave(root):

@@ -24,7 +24,8 @@ from ringrift.evaluation.participants import participant
 from ringrift.evaluation.plans import MatchPlan
 from ringrift.evaluation.players import MatchPlayers, play_match, play_matches
 from ringrift.evaluation.sprt import SequentialTest
-from ringrift.loop.distributed_matches import followed, hub_players
+from ringrift.loop.distributed_matches import hub_players
+from ringrift.loop.following import followed
 from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec, Position
 

@@ -4,6 +4,7 @@ import pytest
 
 from ringrift.evaluation.plans import plan_of_text
 from ringrift.loop.facts import MOST_MISSING
+from ringrift.loop.holdouts import NOBODY, Pair
 from ringrift.loop.measuring import Measuring
 from ringrift.loop.tallies import Tallies
 from ringrift.models.decisions import Chain, Decision
@@ -14,6 +15,7 @@ from .made_matches import CONFIG, Simulated, settings, store_games
 
 MODELS = dict(zip(("first", "second", "third", "champion"), "1234", strict=True))
 IDS = {name: digit * 64 for name, digit in MODELS.items()} | {"candidate": "c" * 64}
+SET = "f" * 64
 FLOORS = ["candidate_random", "champion_random", "candidate_heuristic", "champion_heuristic"]
 GOOD = {
     ("candidate", "random"): 1.0,
@@ -63,9 +65,11 @@ def ask(empty, rates, *, until=None, seed=0, holdout=(), line=LINE, **sections):
     tallies = Simulated(empty, of_ids(rates), until=of_ids(until or {}), seed=seed)
     measured = {IDS[name]: value for name, value in dict(holdout).items()}
 
-    def numbers(model):
-        error = measured.get(model)
-        return error and HoldOut(value_error=error, gap=0.01, positions=500, set_hash="f" * 64)
+    def numbers(*models):
+        errors = map(measured.get, models)
+        return Pair(
+            *(e and HoldOut(value_error=e, gap=0.01, positions=500, set_hash=SET) for e in errors)
+        )
 
     found = Measuring(tallies, CONFIG, settings(**sections), seed=3)
     return found.needs(line, IDS["candidate"], simulations=16, holdout=numbers)
@@ -164,6 +168,17 @@ def test_the_hold_out_comes_last(empty, numbers, missing, verdict):
     assert (needs.verdict and needs.verdict.outcome) == verdict
 
 
+def test_nobody_is_asked_for_hold_out_numbers_before_the_test_accepts(empty):
+    def numbers(*models):
+        pytest.fail("asked")
+
+    for rates in ({}, GOOD, GOOD | {("candidate", "champion"): 0.3}):
+        tallies = Simulated(empty, of_ids(rates), seed=0)
+        found = Measuring(tallies, CONFIG, settings(), seed=3)
+        needs = found.needs(LINE, IDS["candidate"], simulations=16, holdout=numbers)
+        assert needs.holdout_missing == ()
+
+
 def test_a_candidate_without_games_is_never_decided(empty):
     for seed in range(20):
         numbers = {"champion": 0.3, "candidate": 0.3}
@@ -177,6 +192,29 @@ def test_without_former_champions_the_hold_out_follows_the_test(empty):
     assert needs.holdout_missing == (IDS["candidate"], IDS["champion"])
     needs = ask(empty, ACCEPTED, promotion={"regression_test": False})
     assert needs.holdout_missing == (IDS["candidate"], IDS["champion"])
+
+
+def test_the_pool_of_former_champions_is_that_of_the_settings(empty):
+    def asked(**promotion):
+        found = ask(empty, ACCEPTED, promotion=promotion).matches
+        return [(m.opponent, m.games) for m in found if m.key == "regression"]
+
+    line = [IDS[name] for name in ("third", "second", "first")]
+    assert asked() == [(model, 20) for model in line]
+    assert asked(pool_size=2) == [(model, 20) for model in line[:2]]
+    assert asked(pool_size=0) == []
+    assert asked(pool_size=1, pool_games_per_opponent=8) == [(line[0], 8)]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "verdict"), [(None, "promoted"), (0.5, "promoted"), (0.8, "rejected")]
+)
+def test_the_pool_blocks_below_the_score_of_the_settings(empty, threshold, verdict):
+    rates = ACCEPTED | dict.fromkeys(FORMER, 0.5)
+    numbers = {"champion": 0.3, "candidate": 0.3}
+    needs = ask(empty, rates, holdout=numbers, promotion={"pool_threshold": threshold})
+    assert needs.verdict.outcome == verdict
+    assert ("former champion" in needs.verdict.reason) == (verdict == "rejected")
 
 
 def test_a_match_is_told_with_plan_and_numbers(empty):
@@ -206,7 +244,7 @@ def test_games_are_missing_in_whole_blocks(tmp_path):
         def missing():
             tallies.refresh()
             needs = measuring.needs(
-                LINE, IDS["candidate"], simulations=16, holdout=lambda model: None
+                LINE, IDS["candidate"], simulations=16, holdout=lambda *models: NOBODY
             )
             return needs.matches[0].missing
 

@@ -476,7 +476,7 @@ ROWS = {
         None,
         "evaluating",
         "hold-out",
-        ["verify"] * 2,
+        ["verify"],
         [],
     ),
     "nothing is missing and nothing is ready": (
@@ -751,6 +751,7 @@ def test_games_that_never_arrive_hold_the_configuration_in_the_end():
 def test_hold_out_numbers_are_made_again_only_when_they_do_not_appear():
     given = with_candidate(matches=(ACCEPTED,), holdout_missing=(SECOND,))
     job = run(given).jobs[0]
+    assert job.spec == {"config": CONFIG, "model": SECOND, "champion": FIRST}
     assert "verify" not in kinds(run(given, seen(waiting=[job])))
     assert "verify" not in kinds(run(given, seen(result(job, ended=100))))
     again = run(given, seen(result(job, ended=130)))

@@ -1,5 +1,7 @@
 """What is due beside a candidate's matches, by a clock of our own; milestones and ratings."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
@@ -112,6 +114,58 @@ def test_a_round_that_was_begun_goes_on_as_it_was(store, paths):
     clock.models = models("first", "second", "candidate", "third")
     (left,) = [m for m in clock.look(1000).side_matches if m.key == "shadow"]
     assert left.plan == against.plan
+
+
+def with_rejections(line, *ats):
+    """A line with a rejection at each of some times."""
+    made = list(line.decisions)
+    for at in ats:
+        made.append(
+            msgspec.structs.replace(
+                made[-1],
+                sequence=made[-1].sequence + 1,
+                previous=made[-1].hash,
+                kind="rejected",
+                candidate=IDS["candidate"],
+                champion_before=made[-1].champion,
+                champion=made[-1].champion,
+                at=datetime.fromtimestamp(BORN + at, tz=UTC).isoformat(),
+            )
+        )
+    return Chain(CONFIG, tuple(made))
+
+
+def test_a_tournament_comes_after_every_number_of_cycles(store, paths):
+    line = chain("first", "second")  # the second is one cycle, the first is none
+    clock = Clock(store, paths, line, "first", "second", full_tournament_every_cycles=3)
+    due = {}
+    for at in (100.4, 200.4, 300.4, 400.4, 500.4):
+        line = clock.line = with_rejections(line, at)
+        due[at] = clock.play(at + 1, "tournament")
+    others = [("tournament", name) for name in ("random", "heuristic", IDS["first"])]
+    assert due == {100.4: [], 200.4: others, 300.4: [], 400.4: [], 500.4: others}
+    assert clock.due(600, "tournament") == []
+    said = clock.look(600)
+    assert [t.champion.model for t in said.tournaments] == [IDS["second"]] * 2
+    again = Clock(store, paths, line, "first", "second", full_tournament_every_cycles=3)
+    assert again.due(600, "tournament") == []  # what is stored says so, not what was seen
+
+
+def test_a_tournament_is_asked_for_once_and_goes_on_as_it_was_begun(store, paths):
+    line = with_rejections(chain("first"), 100.4)
+    clock = Clock(store, paths, line, "first", full_tournament_every_cycles=1)
+    wanted = clock.due(101, "tournament")
+    assert [(who, other) for _, who, other in wanted] == [
+        (IDS["first"], "random"),
+        (IDS["first"], "heuristic"),
+    ]
+    (first, _) = clock.look(101).side_matches
+    store_games(store, plan_of_text(first.plan_text), 0.5, games=range(2), started=BORN + 101)
+    later = clock.look(2000).side_matches
+    plans = [match.plan for match in later]
+    assert len(plans) == len(set(plans))
+    assert [m.missing for m in later if m.plan == first.plan] == [(2, 3)]
+    assert {m.key for m in later if m.opponent == "heuristic"} == {"tournament", "shadow"}
 
 
 def test_full_rounds_have_baselines_and_former_champions(store, paths):

@@ -77,6 +77,14 @@ def test_impossible_decisions_are_refused(tmp_path, change, error):
     assert read_chain(tmp_path, CONFIG) == chain
 
 
+def test_a_decision_by_hand_follows_those_of_a_loop(tmp_path):
+    chain = append(tmp_path, start(tmp_path), kind="promoted", candidate="led", reason="r", term=7)
+    by_hand = append(tmp_path, chain, kind="manual", candidate="handed", reason="r", by="hand")
+    assert by_hand.decisions[-1].term == 7
+    with pytest.raises(RefusedError, match="term 6 is below 7"):
+        append(tmp_path, by_hand, kind="promoted", candidate="late", reason="r", term=6)
+
+
 def test_a_rejection_cannot_come_first(tmp_path):
     with pytest.raises(UsageError, match="first decision"):
         append(tmp_path, read_chain(tmp_path, CONFIG), kind="rejected", candidate=A, reason="no")

@@ -92,6 +92,12 @@ def test_regression_rejects_by_the_upper_end_of_its_interval(score, outcome):
     assert ("regression" in verdict.reason) == (outcome == "rejected")
 
 
+@pytest.mark.parametrize(("elo", "outcome"), [(-30.0, "promoted"), (150.0, "rejected")])
+def test_the_bound_of_the_regression_is_that_of_the_rules(elo, outcome):
+    found = in_full(regression=(match(0.45, 20),))
+    assert decide(found, Rules(regression_elo=elo)).outcome == outcome
+
+
 def test_without_the_hard_block_a_regression_is_a_warning():
     verdict = decide(in_full(regression=(match(0.1, 20),)), Rules(hard_block=False))
     assert verdict.outcome == "promoted"
@@ -101,6 +107,13 @@ def test_without_the_hard_block_a_regression_is_a_warning():
 @pytest.mark.parametrize(("error", "outcome"), [(0.54, "promoted"), (0.56, "rejected")])
 def test_holdout_rejects_a_value_error_above_the_margin(error, outcome):
     assert decide(in_full(candidate=error), Rules()).outcome == outcome
+
+
+def test_numbers_over_other_games_are_no_measurement():
+    found = in_full()
+    other = replace(found.champion_holdout, set_hash="b" * 64)
+    with pytest.raises(DataError, match=r"unknown: .* aaaaaaaaaaaa, .* bbbbbbbbbbbb; expected"):
+        decide(replace(found, champion_holdout=other), Rules())
 
 
 def test_a_large_gap_is_a_warning():

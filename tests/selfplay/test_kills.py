@@ -120,7 +120,7 @@ class Victim:
     @property
     def lines(self) -> list[str]:
         whole = self.said.read_text().rpartition("\n")[0]
-        return [line for line in whole.splitlines() if line[:1].isdigit()]
+        return [line for line in whole.splitlines() if line.replace(" ", "").isdigit()]
 
     @property
     def workers(self) -> list[psutil.Process]:

@@ -12,6 +12,7 @@ from ringrift.core.hyperparameters import (
     shipped_hyperparameters,
 )
 from ringrift.core.settings_loader import load_settings
+from ringrift.data.dataset import ExportOptions
 from ringrift.training.request import Machine, resolve
 
 CONFIG = "hex8_3p"
@@ -153,8 +154,34 @@ def test_the_net_has_the_shape_of_its_parent_unless_another_is_asked_for(tmp_pat
     assert size == ["tiny", "small"]
 
 
+def test_the_layers_of_a_nnue_are_asked_for_tuned_or_its_parent_s(tmp_path):
+    tuned = {"num_hidden_layers": 4}
+    assert made("nnue", tmp_path).shape.layers == 2
+    assert made("nnue", tmp_path, tuned=tuned).shape.layers == 4
+    asked = made("nnue-policy", tmp_path, tuned=tuned, given={"num_hidden_layers": 6})
+    assert asked.shape.layers == asked.values()["num_hidden_layers"] == 6
+    assert asked.told_origins()["num_hidden_layers"] == "--num-hidden-layers"
+    assert "num_hidden_layers" not in made("cnn", tmp_path, tuned=tuned).values()
+    parent = {"architecture": {"hidden": 64, "layers": [32] * 3}}
+    file = hyperparameters(tmp_path, tuned=tuned)
+    child = resolve("nnue", CONFIG, given={}, hyperparameters=file, parent=parent)
+    assert (child.shape.hidden, child.shape.layers) == (64, 3)
+    assert child.told_origins()["num_hidden_layers"] == "the model to begin with"
+
+
+def test_the_surprise_weight_reaches_the_dataset(tmp_path):
+    assert made("nnue", tmp_path).selection.export_options() == ExportOptions(
+        min_moves=10, window="all", window_base=20_000
+    )
+    asked = made("nnue", tmp_path, given={"surprise_weight": 0.25})
+    assert asked.selection.export_options().surprise_weight == 0.25
+    with pytest.raises(UsageError, match="surprise weight"):
+        made("nnue", tmp_path, given={"surprise_weight": 1.5}).selection.export_options()
+
+
 def test_what_does_not_exist_is_refused(tmp_path):
-    for wrong in ({"hidden_dim": "wide"}, {"num_hidden_layers": 3}, {"epochs": 0}):
+    wrong_layers = ({"num_hidden_layers": layers} for layers in (1, 7))
+    for wrong in ({"hidden_dim": "wide"}, *wrong_layers, {"epochs": 0}):
         with pytest.raises(UsageError):
             made("nnue", tmp_path, given=wrong)
     with pytest.raises(SettingsError, match="unknown configuration"):

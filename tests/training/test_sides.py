@@ -1,6 +1,7 @@
 """Which samples are learned from: chosen by game, never from the hold-out, never on both sides."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,34 @@ def found(store, places, **selection):
     chosen = Selection(**{"min_game_length": 0, **selection})
     dataset = find_samples(Source(stores=(store,)), CONFIG, chosen, places).dataset
     return dataset, read_sides(dataset, chosen)
+
+
+def test_the_surprise_weight_names_the_dataset_and_weighs_its_samples(places, tmp_path):
+    surprising = [
+        (
+            record,
+            replace(
+                played,
+                plies=tuple(replace(p, prior_kl=1.0 + 2 * (p.ply % 2)) for p in played.plies),
+            ),
+        )
+        for record, played in games(SPEC, 6)
+    ]
+    path = tmp_path / "games.db"
+    with GameStore.open(path, writer=True) as opened:
+        assert not opened.ingest(surprising).quarantined
+    given = ({}, {"surprise_weight": 0.5}, {"surprise_weight": 0.0}, {"surprise_weight": 1.0})
+    usual, half, none, whole = (found(path, places, **more)[0] for more in given)
+    assert half.manifest.id == usual.manifest.id
+    assert len({made.manifest.id for made in (half, none, whole)}) == 3
+    assert (none.arrays["weight"] == 1.0).all()
+    kl = 1.0 + 2 * (half.arrays["ply"] % 2)
+    for share, made in ((0.5, half), (1.0, whole)):
+        raw = (1 - share) + share * kl / kl.mean()
+        for side in (0, 1):
+            own = made.arrays["split_val"] == side
+            assert own.any()
+            assert made.arrays["weight"][own] == pytest.approx(raw[own] / raw[own].mean())
 
 
 def plays(manifest, table):

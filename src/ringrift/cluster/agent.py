@@ -101,7 +101,7 @@ class NodeAgent:
         self._answers = Answers(bus, self._claims, spool, subjects)
         self._waiting = Waiting(
             Room(slots=slots, threads=self._threads, gpus=gpus, memory_gb=memory_gb),
-            places(work, gpus=gpus) if order is None else order,
+            places(work, gpus=gpus, node=node) if order is None else order,
             claim=self._claims.next,
             accept=self._accepted,
         )

@@ -20,7 +20,15 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from ringrift.cluster.bus import Bus
-from ringrift.cluster.jobs import ACK_WAIT_S, NORMAL, URGENT, Job, Size, job_of
+from ringrift.cluster.jobs import (
+    ACK_WAIT_S,
+    NORMAL,
+    URGENT,
+    Job,
+    Size,
+    consumer_name,
+    job_of,
+)
 from ringrift.cluster.streams import JOBS
 from ringrift.core.errors import DataError, NotRunningError
 from ringrift.core.log import get_logger
@@ -35,16 +43,17 @@ _ACK_SUBJECT = "$JS.ACK."
 
 
 class Place(NamedTuple):
-    """Where jobs wait: one kind, class of machine and priority."""
+    """Where jobs wait: one kind, class of machine and priority, for any node or for one."""
 
     kind: str
     size: Size
     prio: int
+    node: str = ""
 
     @property
     def consumer(self) -> str:
         """The durable consumer of the jobs there."""
-        return f"{self.kind}-{self.size}-{self.prio}"
+        return consumer_name(self.kind, self.size, self.prio, self.node)
 
 
 _ORDER: dict[int, tuple[str, ...]] = {
@@ -53,17 +62,23 @@ _ORDER: dict[int, tuple[str, ...]] = {
 }
 
 
-def places(kinds: Collection[str], *, gpus: int = 0) -> tuple[Place, ...]:
+FOR_ONE = ("selfplay", NORMAL)
+"""Kind and priority of the jobs that may be for one node alone."""
+
+
+def places(kinds: Collection[str], *, gpus: int = 0, node: str = "") -> tuple[Place, ...]:
     """Return where a node with so many GPUs looks for jobs of these kinds, in order (`loop.md` 5).
 
-    Matches of a running test come before training, then what else is measured, self-play last.
+    Matches of a running test come before training, then what else is measured, self-play last;
+    normal self-play that is for this node alone before that for any.
     """
     sizes: tuple[Size, ...] = ("cpu", "bigmem", "gpu", "biggpu") if gpus else ("cpu", "bigmem")
     return tuple(
-        Place(kind, size, prio)
+        Place(kind, size, prio, own)
         for prio, order in _ORDER.items()
         for kind in order
         if kind in kinds
+        for own in ((node, "") if node and (kind, prio) == FOR_ONE else ("",))
         for size in sizes
     )
 

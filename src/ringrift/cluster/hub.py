@@ -38,6 +38,7 @@ START_LIMIT_S = 10.0
 WATCH_EVERY_S = 2.0
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 0.5, 30.0
 STOP_GRACE_S = 10.0
+MOST_CONNECTIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +253,20 @@ def is_healthy(monitor_port: int, *, timeout_s: float = 1.0) -> bool:
             return bool(json.load(answer).get("status") == "ok")
     except (OSError, ValueError, urllib.error.URLError):
         return False
+
+
+def connected_nodes(monitor_port: int, *, timeout_s: float = 2.0) -> set[str]:
+    """Return the nodes that are connected to the server at this port.
+
+    Raises `NotRunningError` where it does not say.
+    """
+    url = f"http://127.0.0.1:{monitor_port}/connz?limit={MOST_CONNECTIONS}"
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:
+            found = json.load(answer)["connections"]
+    except (OSError, ValueError, KeyError, urllib.error.URLError) as error:
+        raise NotRunningError(f"the hub does not say who is connected: {error!r}") from error
+    return {str(each["name"]) for each in found if each.get("name")}
 
 
 def server_program(asked: str | None = None) -> str:

@@ -20,7 +20,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, PubAck
 from nats.js.errors import APIError, NotFoundError
 
 from ringrift.cluster.reading import read_from
-from ringrift.cluster.streams import JOBS, RESULTS, Subjects
+from ringrift.cluster.streams import JOBS, RESULTS, Subjects, token
 from ringrift.core.errors import DataError
 from ringrift.core.ids import canonical_json, content_id
 from ringrift.core.log import get_logger
@@ -73,7 +73,7 @@ class Job:
     """One piece of work, fixed before it begins.
 
     `spec` is what its kind needs; `term` is that of the leader that filed it, `reason` says to
-    people why.
+    people why. One with a `node` is done there and nowhere else.
     """
 
     kind: JobKind
@@ -88,6 +88,7 @@ class Job:
     reason: str = ""
     term: str = ""
     created_at: float = 0.0
+    node: str = ""
 
     @cached_property
     def id(self) -> str:
@@ -111,6 +112,7 @@ class Job:
             "timeout_s": self.timeout_s,
             "max_attempts": self.max_attempts,
             "reason": self.reason,
+            **({"node": self.node} if self.node else {}),
         }
         return {
             "id": None,
@@ -125,7 +127,7 @@ class Job:
 
     def subject(self, subjects: Subjects) -> str:
         """Return where it is filed."""
-        return subjects.job(self.kind, self.needs.size, self.prio)
+        return subjects.job(self.kind, self.needs.size, self.prio, self.node)
 
 
 def job_of(data: bytes) -> Job:
@@ -184,6 +186,11 @@ class OpenJob:
     seq: int
 
 
+def consumer_name(kind: str, size: str, prio: int, node: str = "") -> str:
+    """Return the name of the consumer of some jobs; of those for any node where none is named."""
+    return "-".join((kind, size, str(prio), *([token(node)] if node else [])))
+
+
 class JobQueue:
     """Files jobs and reads results; its coroutines run in a `Bus`.
 
@@ -208,7 +215,7 @@ class JobQueue:
         """
         known = {found.job.id for found in await self.open()} if jobs else set()
         results = await asyncio.gather(*(self.result(job.id) for job in jobs))
-        for place in {(job.kind, job.needs.size, job.prio) for job in jobs}:
+        for place in {(job.kind, job.needs.size, job.prio, job.node) for job in jobs}:
             await self.consumer(*place)
         answers: list[Filing] = []
         sent: list[asyncio.Task[PubAck]] = []
@@ -309,14 +316,14 @@ class JobQueue:
         """Remove the result of a job, so that it can be filed again."""
         await self._js.purge_stream(RESULTS, subject=self._subjects.result(job_id))
 
-    async def consumer(self, kind: str, size: str, prio: int) -> str:
-        """Return the durable consumer of a kind, class and priority, made on first use."""
-        name = f"{kind}-{size}-{prio}"
+    async def consumer(self, kind: str, size: str, prio: int, node: str = "") -> str:
+        """Return the durable consumer of a kind, class, priority and node, made on first use."""
+        name = consumer_name(kind, size, prio, node)
         await self._js.add_consumer(
             JOBS,
             ConsumerConfig(
                 durable_name=name,
-                filter_subject=self._subjects.job(kind, size, prio),
+                filter_subject=self._subjects.job(kind, size, prio, node),
                 ack_policy=AckPolicy.EXPLICIT,
                 ack_wait=self._ack_wait_s,
                 max_deliver=MOST_DELIVERIES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -56,9 +57,10 @@ class Subjects:
         """Batches of games that a node made in a run."""
         return f"{self.prefix}.game.{node}.{run}"
 
-    def job(self, kind: str, size: str, priority: int) -> str:
-        """Jobs of one kind, class of machine and priority."""
-        return f"{self.prefix}.job.{kind}.{size}.{priority}"
+    def job(self, kind: str, size: str, priority: int, node: str = "") -> str:
+        """Jobs of one kind, class of machine and priority, for any node or for one."""
+        own = f".{token(node)}" if node else ""
+        return f"{self.prefix}.job.{kind}.{size}.{priority}{own}"
 
     def result(self, job: str) -> str:
         """Where the one result of a job is."""
@@ -72,6 +74,11 @@ class Subjects:
     def filed(self) -> str:
         """Where whoever has filed jobs says so; no stream keeps it."""
         return f"{self.prefix}.filed"
+
+
+def token(node: str) -> str:
+    """Return the name of a node as one word of a subject, or of a consumer."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", node)
 
 
 def stream_table(

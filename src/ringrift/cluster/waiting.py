@@ -68,7 +68,7 @@ class Taken:
     def place(self) -> Place:
         """Where it waited in the queue."""
         job = self.claim.job
-        return Place(job.kind, job.needs.size, job.prio)
+        return Place(job.kind, job.needs.size, job.prio, job.node)
 
     def kept_by(self, hold: Hold) -> bool:
         """Tell whether it may not start now."""

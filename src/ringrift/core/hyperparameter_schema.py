@@ -37,7 +37,7 @@ class Hyperparameters(_Part):
     learning_rate: Positive = 3e-4
     batch_size: Count = 256
     hidden_dim: Count = 256
-    num_hidden_layers: Count = 2
+    num_hidden_layers: Annotated[int, Field(ge=2, le=6)] = 2
     weight_decay: NotNegative = 1e-4
     dropout: Share = 0.1
     epochs: Count = 50

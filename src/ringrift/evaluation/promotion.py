@@ -27,20 +27,23 @@ if TYPE_CHECKING:
     from ringrift.rules import BoardSpec
 
 RANDOM, HEURISTIC = "random", "heuristic"
-REGRESSION_GAMES = 20
 RESERVED = ("gate", "test", "milestone")
 """Purposes that take their openings from the reserved half of the book."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromotionSettings:
-    """How a candidate is measured: `search` of both sides, the test, games of each floor."""
+    """How a candidate is measured: `search` of both sides, the test, games of each floor.
+
+    `regression_games` are those against each former champion.
+    """
 
     spec: BoardSpec
     seed: int
     search: Search
     test: SequentialTest
     floor_games: int
+    regression_games: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +104,7 @@ class PromotionMatches:
             "test",
             self.agent(candidate),
             self.agent(former),
-            REGRESSION_GAMES,
+            self.settings.regression_games,
         )
 
     def of_generation(self, candidate: str, champion: str) -> dict[str, NamedMatch]:

@@ -180,7 +180,8 @@ class Control:
         until = reached_by(options.until) if options.until else ()
         if until and all(name in each.milestones for each in facts for name in until):
             return "milestone"
-        if options.max_cycles is not None and cycles >= options.max_cycles:
+        playing = any(each.tournament_left for each in last.plan.configs)
+        if options.max_cycles is not None and cycles >= options.max_cycles and not playing:
             return "cycles"
         if options.max_minutes is not None and seconds >= options.max_minutes * MINUTE_S:
             return "time"

@@ -41,6 +41,7 @@ EventKind = Literal[
     "training_started",
     "training_progress",
     "training_finished",
+    "tuning_finished",
     "calibration",
     "shadow_finished",
     "match_finished",

@@ -20,6 +20,7 @@ MatchKey = Literal[
     "regression",
     "shadow",
     "full",
+    "tournament",
     "calibration",
     "milestone",
 ]
@@ -159,6 +160,41 @@ class TournamentFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFacts:
+    """The newest study of hyper-parameters that the loop filed, and when it ended.
+
+    It learned from games up to the sequence number `upto` and made `trials` in all. `gain` is by how
+    much the best set's loss was lower, nats; `score` that of its nets in `games` games.
+    """
+
+    job: str
+    at: float
+    upto: int
+    trials: int
+    written: bool
+    outcome: str
+    gain: float | None = None
+    score: float | None = None
+    games: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningFacts:
+    """How far a configuration's hyper-parameters are tuned (`training.md` 10).
+
+    `confidence` is None where it is unknown, and `error` says why; `tuned_at` is ISO 8601.
+    `trials_of_medium` are the trials that make a set of confidence medium.
+    """
+
+    confidence: str | None = "none"
+    trials: int = 0
+    tuned_at: str | None = None
+    trials_of_medium: int = 30
+    study: StudyFacts | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigFacts:
     """All that is known of one configuration.
 
@@ -167,7 +203,7 @@ class ConfigFacts:
     `new_games` counts verified trainable games above `games_upto` of the newest trained model.
     `matches` are those that the newest candidate needs for its decision, in their order, as far as
     earlier results ask for them; `side_matches` those that are due beside (`shadow`, `full`,
-    `calibration`, `milestone`). `ready_to_decide`: nothing is missing.
+    `tournament`, `calibration`, `milestone`). `ready_to_decide`: nothing is missing.
     """
 
     config: str
@@ -193,6 +229,7 @@ class ConfigFacts:
     last_full_at: float | None = None
     milestones: Mapping[str, float] = field(default_factory=dict)
     """By name: when it was reached first."""
+    tuning: TuningFacts = TuningFacts()
     error: str | None = None
     """What is wrong, where the facts could not be read; nothing else is known then."""
 

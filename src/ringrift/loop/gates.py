@@ -25,7 +25,8 @@ class Moment:
 
     `since_s` are the seconds since the last training of the configuration began, None without one;
     `urgent` skips the least time. `trainings` are those open over all configurations. `preflight`
-    are the faults found in the dataset that waits, None where it is not made yet.
+    are the faults found in the dataset that waits, None where it is not made yet. `tournament_left`
+    are the games left of a tournament that came after a number of cycles.
     """
 
     new_games: int
@@ -34,6 +35,7 @@ class Moment:
     urgent: bool = False
     trainings: int = 0
     preflight: tuple[str, ...] | None = None
+    tournament_left: int = 0
 
 
 def gates(
@@ -55,6 +57,8 @@ def gates(
         _guard(conditions),
         _trainings(moment.trainings, training.max_concurrent_jobs),
     ]
+    if moment.tournament_left:
+        found.append(_tournament(moment.tournament_left))
     return tuple(found)
 
 
@@ -121,6 +125,11 @@ def _preflight(faults: tuple[str, ...] | None) -> Gate:
     else:
         value, words = float(len(faults)), "; ".join(faults) or "no faults"
     return Gate(name="preflight", value=value, limit=0.0, passed=not faults, words=words)
+
+
+def _tournament(left: int) -> Gate:
+    words = f"a tournament has {left} games left"
+    return Gate(name="tournament", value=float(left), limit=0.0, passed=False, words=words)
 
 
 def _guard(conditions: Conditions) -> Gate:

@@ -13,6 +13,7 @@ from ringrift.evaluation.many_tests import NO_TESTS, ManyTests, count_tests
 from ringrift.loop.facts import ConfigFacts, GateFacts, PlayFacts
 from ringrift.loop.gathering_games import NewestGames
 from ringrift.loop.gathering_models import Chains, Models, of_the_loop, undecided
+from ringrift.loop.gathering_tuning import TunedSets
 from ringrift.loop.match_facts import ConfigMatches, Looked
 from ringrift.models.registry import model_path
 from ringrift.records.store import GameStore
@@ -44,6 +45,7 @@ class Gatherer:
         self._seed = seed
         self._models = Models(paths)
         self._chains = Chains(paths.models / "decisions")
+        self._tuned = TunedSets(paths)
         self._games: NewestGames | None = None
         self._matches: dict[str, ConfigMatches] = {}
         self._tests: dict[str, tuple[tuple[int, float], ManyTests]] = {}
@@ -158,6 +160,7 @@ class Gatherer:
             last_shadow_at=looked.last_shadow_at,
             last_full_at=looked.last_full_at,
             milestones=looked.milestones,
+            tuning=self._tuned.of(config),
         )
 
     def _tests_since(self, config: str, decisions: tuple[DecisionFacts, ...]) -> ManyTests:

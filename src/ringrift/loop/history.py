@@ -255,6 +255,10 @@ class History:
                 error=f"{error.get('type', 'unknown')}: {error.get('message', 'unknown')}",
                 tail=str(error.get("tail", ""))[-TAIL_LENGTH:],
             )
+        elif result.kind == "tune" and result.status == "done":
+            self._events.write(
+                "tuning_finished", result.config, cycle, result.job_id, **_numbers(result.numbers)
+            )
         elif result.kind == "train" and result.status == "done":
             made = result.numbers.get("model_id")
             # The first model of all is made, not trained; others may have been seen already.

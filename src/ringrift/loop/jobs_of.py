@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ringrift.cluster.jobs import NORMAL, URGENT, Job, Needs
 from ringrift.core.ids import canonical_json, content_id, derived_seed, short
+from ringrift.loop.feedback import Effects
 from ringrift.loop.job_specs import (
     DatasetSpec,
     MatchSpec,
+    ModeSpec,
     SelfplaySpec,
     TrainingValues,
     TrainSpec,
+    TuneSpec,
     VerifySpec,
 )
 from ringrift.loop.presets import run_name
+from ringrift.selfplay.modes import AGAINST_POOL, DIVERSE_MODE, POOL_SIZE, mode_name
 
 if TYPE_CHECKING:
     from ringrift.cluster.jobs import JobKind
     from ringrift.core.settings import Settings
     from ringrift.loop.budget import Budget
     from ringrift.loop.facts import ConfigFacts, MatchFacts, ModelFacts
-    from ringrift.loop.feedback import Effects
     from ringrift.loop.job_specs import NetKind
     from ringrift.loop.plan import Conditions
 
@@ -32,6 +36,10 @@ CHUNK_GAMES = 16
 BASE_GB, COPIES, SAMPLE_BYTES, SAMPLES_A_GAME = 1.5, 3, 400, 70
 """Memory of datasets and trainings: the base, and the window's bytes so many times (`cluster.md` 6)."""
 GPU_GB = 8.0
+STUDY_TEST_GAMES = 400
+"""Most games between the nets of a study's best set and of the present one (`tuning.md` 9)."""
+SEARCH_SHARE = 0.5
+"""Part of a study's time limit after which no trial begins: the best set is trained anew after it."""
 STEPS = ("batch_size", "learning_rate")
 ROUND_GB = 0.5
 
@@ -50,35 +58,63 @@ class Filing:
     ) -> Iterator[Job]:
         """Yield the self-play jobs of a model, from the first whose games are not all stored."""
         play = self.settings.selfplay
-        agent = (
-            f"gumbel@{model}:sims={budget.full},m={play.considered_moves},"
-            f"c_scale={play.c_scale!r},scale=1"
-        )
         fixed: dict[str, Any] = {
             "config": facts.config,
-            "agent": agent,
+            **self._who_plays(facts, model, budget.full),
             "model": model,
             "full_fraction": play.full_search_fraction,
             "cheap_sims": budget.cheap,
             "random_choices": play.opening_random_moves,
             "preset": preset,
         }
+        if play.max_moves is not None:
+            fixed["max_plies"] = play.max_moves
         named = content_id("selfplay", canonical_json({**fixed, "seed": self.conditions.seed}))
         run = run_name(facts.config, model, named, preset)
         seed = derived_seed(self.conditions.seed, "selfplay", run)
-        games = play.games_per_job
+        games = self.games_per_job(facts.config)
         at = facts.play.next_index.get(run, 0) // games
         while True:
             spec = SelfplaySpec(**fixed, run=run, seed=seed, first=at * games, games=games)
             yield self._job(
                 "selfplay",
                 facts.config,
-                spec.model_dump(),
+                spec.told(),
                 needs=self._playing(facts.model(model)),
                 timeout_s=play.worker_timeout_seconds,
                 reason=f"self-play of {short(model)}",
             )
             at += 1
+
+    def games_per_job(self, config: str) -> int:
+        """Return the games of a self-play job; where play pauses for trainings, a slot's part."""
+        most = self.settings.selfplay.games_per_job
+        if self.settings.pipeline.overlapped_selfplay:
+            return most
+        default = self.settings.training.trigger_threshold_games
+        trigger = self.conditions.triggers.get(config, default)
+        return min(most, math.ceil(trigger / max(1, self.conditions.slots)))
+
+    def _who_plays(self, facts: ConfigFacts, model: str, sims: int) -> dict[str, Any]:
+        """Return the agent, or the engine mode; without earlier champions there is no pool."""
+        play = self.settings.selfplay
+        name = (
+            None
+            if play.engine_mode is None
+            else mode_name(play.engine_mode, where="selfplay.engine_mode")
+        )
+        pool = _pool(facts, model) if name == AGAINST_POOL else ()
+        if name is None or (name == AGAINST_POOL and not pool):
+            search = f"sims={sims},m={play.considered_moves},c_scale={play.c_scale!r},scale=1"
+            return {"agent": f"gumbel@{model}:{search}"}
+        mode = ModeSpec(
+            name=name,
+            sims=sims,
+            band=play.difficulty_band,
+            pool=pool,
+            weights=play.ai_type_weights.model_dump() if name == DIVERSE_MODE else None,
+        )
+        return {"agent": None, "mode": mode.model_dump(mode="json")}
 
     # --- matches
 
@@ -112,16 +148,17 @@ class Filing:
             reason=match.title,
         )
 
-    def verify(self, facts: ConfigFacts, model: str) -> Job:
-        """Return the job that makes a model's hold-out numbers."""
+    def verify(self, facts: ConfigFacts, candidate: str) -> Job:
+        """Return the job that makes the hold-out numbers of a candidate and the champion."""
+        assert facts.champion is not None
         return self._job(
             "verify",
             facts.config,
-            VerifySpec(config=facts.config, model=model).model_dump(),
+            VerifySpec(config=facts.config, model=candidate, champion=facts.champion).model_dump(),
             needs=Needs(),
             timeout_s=self._training_limit,
             prio=URGENT,
-            reason=f"hold-out numbers of {short(model)}",
+            reason=f"hold-out numbers of {short(candidate)}",
         )
 
     # --- models
@@ -152,6 +189,8 @@ class Filing:
         }
         given = {"label_smoothing": training.policy_label_smoothing, "q_mix": training.q_mix}
         options |= {name: value for name, value in given.items() if value is not None}
+        if policy.target != "auto":
+            options["policy_target"] = policy.target
         return TrainingValues(
             **shape,
             model_size=training.model_size,
@@ -213,6 +252,34 @@ class Filing:
         reason = f"training from {short(parent or 'nothing')} on {short(dataset)}"
         return self._train(spec, samples=samples, reason=reason)
 
+    def study(self, facts: ConfigFacts, upto: int, trials: int, epochs: int, why: str) -> Job:
+        """Return the search for better hyper-parameters over the games up to a sequence number."""
+        settings = self.settings
+        config = facts.config
+        limit_s = self._training_limit
+        spec = TuneSpec(
+            config=config,
+            kind=self.kind(),
+            seed=derived_seed(self.conditions.seed, config, "tune"),
+            upto=upto,
+            trials=trials,
+            epochs=epochs,
+            timeout_s=SEARCH_SHARE * limit_s,
+            sims=settings.evaluation.simulations,
+            considered=settings.selfplay.considered_moves,
+            c_scale=settings.selfplay.c_scale,
+            test_games=STUDY_TEST_GAMES,
+            values=self.values(config, Effects()),
+        )
+        return self._job(
+            "tune",
+            config,
+            spec.model_dump(),
+            needs=self._learning(settings.training.window_games * SAMPLES_A_GAME),
+            timeout_s=limit_s,
+            reason=why,
+        )
+
     # --- any
 
     @property
@@ -220,21 +287,24 @@ class Filing:
         return self.settings.training.timeout_hours * 3600.0
 
     def _train(self, spec: TrainSpec, *, samples: int, reason: str) -> Job:
-        on_gpu = self.conditions.device != "cpu"
-        needs = Needs(
-            cpu=self.conditions.threads,
-            mem_gb=_memory_gb(samples),
-            gpu=int(on_gpu),
-            gpu_mem_gb=GPU_GB if on_gpu else 0.0,
-        )
         return self._job(
             "train",
             spec.config,
             spec.model_dump(),
-            needs=needs,
+            needs=self._learning(samples),
             timeout_s=self._training_limit,
             prio=URGENT,
             reason=reason,
+        )
+
+    def _learning(self, samples: int) -> Needs:
+        """Return what trainings over so many samples take."""
+        on_gpu = self.conditions.device != "cpu"
+        return Needs(
+            cpu=self.conditions.threads,
+            mem_gb=_memory_gb(samples),
+            gpu=int(on_gpu),
+            gpu_mem_gb=GPU_GB if on_gpu else 0.0,
         )
 
     def _playing(self, model: ModelFacts | None) -> Needs:
@@ -272,6 +342,13 @@ class Filing:
 def chunk_size(block: int) -> int:
     """Return the games of a match's job: whole blocks, 16 games at least."""
     return -(-CHUNK_GAMES // block) * block
+
+
+def _pool(facts: ConfigFacts, model: str) -> tuple[str, ...]:
+    """Return the last champions before a model that are here, newest first."""
+    found = dict.fromkeys(decision.champion for decision in reversed(facts.decisions))
+    earlier = (one for one in found if one != model and facts.model(one) is not None)
+    return tuple(earlier)[:POOL_SIZE]
 
 
 def _memory_gb(samples: int) -> float:

@@ -76,14 +76,14 @@ class Learner:
 
     @property
     def trains(self) -> bool:
-        """Tell whether a training slot is taken: samples are being made or a model trained."""
-        return self.facts.champion is not None and bool(
-            self.own.open.get("train") or self.own.open.get("dataset")
+        """Tell whether a training slot is taken: samples are made, or models trained."""
+        return self.facts.champion is not None and any(
+            self.own.open.get(kind) for kind in ("train", "dataset", "tune")
         )
 
     def standing(self, trainings: int) -> Standing:
         """Return the state, while `trainings` others run."""
-        why = self._held()
+        why = self.held()
         if why is not None:
             return Standing(state="held", reason=why)
         if self.facts.champion is None:
@@ -94,7 +94,8 @@ class Learner:
 
     # --- held
 
-    def _held(self) -> str | None:
+    def held(self) -> str | None:
+        """Return why nothing goes on, None where it does."""
         facts, halts = self.facts, self.conditions.held
         if facts.error is not None:
             return facts.error
@@ -193,8 +194,8 @@ class Learner:
             found.matches.append(job)
             if len(found.matches) >= QUEUED_A_SLOT * max(1, self.conditions.slots):
                 break
-        for model in facts.holdout_missing:
-            job = self.filing.verify(facts, model)
+        if facts.holdout_missing:
+            job = self.filing.verify(facts, candidate)
             if not self._is_done(job):
                 found.verify.append(job)
         return found
@@ -230,6 +231,7 @@ class Learner:
             urgent=self.effects.urgent,
             trainings=trainings,
             preflight=faults,
+            tournament_left=self.matching.tournament_left(),
         )
         shown = gates(facts.gates, self.settings, self.conditions, moment)
         if "train" not in self.conditions.stages:

@@ -143,6 +143,10 @@ def _job_words(data: Data) -> str:
     return f"{data['job_kind']}{tried}{f': {why}' if why else ''}"
 
 
+def _tuning_words(data: Data) -> str:
+    return f"{data['trials']} trials, {data['outcome']}"
+
+
 def _model_words(data: Data) -> str:
     return f"no model yet - starting from random weights (model {str(data['model'])[:6]})"
 
@@ -161,6 +165,7 @@ _WORDS: dict[str, Callable[[Data], str]] = {
     "job_retried": _job_words,
     "training_progress": _progress_words,
     "training_finished": _training_words,
+    "tuning_finished": _tuning_words,
     "calibration": _calibration_words,
     "match_finished": _match_words,
     "shadow_finished": _match_words,

@@ -66,7 +66,7 @@ def read_logged(folder: Path) -> Logged:
         elif kind in DECIDED:
             newest = max(found.decisions.get(config, 0), data["sequence"])
             found.decisions[config] = newest
-        elif kind in ("training_finished", "job_failed"):
+        elif kind in ("training_finished", "tuning_finished", "job_failed"):
             found.results.add(event["job"])
             found.trainings.add(event["job"])
             found.trained.add(data.get("model"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ringrift.evaluation.contenders import ModelRow
 from ringrift.loop.budget import budget
-from ringrift.loop.holdouts import stored_holdout
+from ringrift.loop.holdouts import Pair, stored_pair
 from ringrift.loop.measuring import Measuring, Needs
 from ringrift.loop.milestones import Milestones
 from ringrift.loop.rating_facts import Ratings, rated_model
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         TournamentFacts,
     )
     from ringrift.models.decisions import Chain
-    from ringrift.models.judging import HoldOut
     from ringrift.records.store import GameStore
 
 
@@ -154,8 +153,8 @@ class ConfigMatches:
             self._calibrated.add(row.id)
         return ()
 
-    def _holdout(self, model_id: str) -> HoldOut | None:
-        return stored_holdout(self._objects, model_id)
+    def _holdout(self, candidate: str, champion: str) -> Pair:
+        return stored_pair(self._objects, candidate, champion)
 
     def _row(self, model: ModelFacts, config: str) -> ModelRow:
         return ModelRow(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ LOST_AFTER_S = 600.0
 LOOKING_SHARE = 0.10
 LOOKING_WINDOW_S = 1800.0
 BY_CLOCK = ("shadow", "full")
+AFTER_CYCLES = "tournament"
 NEVER_CAPPED = ("random", "heuristic")
 
 
@@ -67,6 +68,23 @@ class MatchJobs:
                 if counted and not isinstance(job, Stuck) and not next(fits):
                     break
                 yield job
+
+    def tournament_left(self) -> int:
+        """Return the games left of a tournament after cycles, 0 where none of them will be played."""
+        if "evaluate" not in self.filing.conditions.stages:
+            return 0
+        return sum(
+            match.games - match.played
+            for match in self.facts.side_matches
+            if match.key == AFTER_CYCLES and replace(self, awaited=set()).goes_on(match)
+        )
+
+    def goes_on(self, match: MatchFacts) -> bool:
+        """Tell whether games of a match beside are open, on their way, or to be filed."""
+        if any(job.spec["plan"] == match.plan_text for job in self.own.open.get("match", ())):
+            return True
+        found = list(self._jobs(match, prio=NORMAL, capped=is_capped(match)))
+        return bool(self.awaited) or any(not isinstance(job, Stuck) for job in found)
 
     def unneeded(self) -> Iterator[str]:
         """Yield the ids of open jobs whose match is over or not asked for any more."""
@@ -126,8 +144,13 @@ class MatchJobs:
 
 
 def is_capped(match: MatchFacts) -> bool:
-    """Tell whether a match counts to the tenth of the time that looking on may take."""
-    return not (match.key == "milestone" and match.opponent in NEVER_CAPPED)
+    """Tell whether a match counts to the tenth of the time that looking on may take.
+
+    A tournament after a number of cycles does not: the next cycle waits for it.
+    """
+    if match.key == "milestone":
+        return match.opponent not in NEVER_CAPPED
+    return match.key != AFTER_CYCLES
 
 
 def _mean(results: list[JobResult]) -> float:

@@ -13,22 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 from ringrift.core.errors import DataError
 from ringrift.evaluation.contenders import Search
+from ringrift.evaluation.elo import elo_from_score
 from ringrift.evaluation.promotion import PromotionMatches, PromotionSettings
 from ringrift.evaluation.sprt import SequentialTest
 from ringrift.loop.tallies import Tallies
 from ringrift.models.candidates import Known, regression_opponents
-from ringrift.models.judging import Rules, Verdict, decide
+from ringrift.models.judging import REGRESSION_ELO, Rules, Verdict, decide
 from ringrift.rules import BoardSpec, parse_config
 
 if TYPE_CHECKING:
     from ringrift.core.settings import Settings
     from ringrift.evaluation.promotion import NamedMatch
     from ringrift.loop.facts import MatchFacts, MatchKey
+    from ringrift.loop.holdouts import Pair
     from ringrift.models.decisions import Chain
-    from ringrift.models.judging import HoldOut
 
-Holdout = Callable[[str], "HoldOut | None"]
-"""Returns the hold-out numbers of a model by its id, None where nobody measured them."""
+Holdout = Callable[[str, str], "Pair"]
+"""Returns the hold-out numbers of a candidate and the champion, by their ids, over the same games."""
 
 AHEAD = 32
 """The test begins while no more than so many games of the floors are left."""
@@ -91,11 +92,13 @@ def test_of(settings: Settings) -> SequentialTest:
 
 def rules_of(config: str, settings: Settings) -> Rules:
     """Return the stages and limits of a verdict."""
+    threshold = settings.promotion.pool_threshold
     return Rules(
         players=parse_config(config)[1],
         min_games=settings.promotion.min_games,
         regression=settings.promotion.regression_test,
         hard_block=settings.regression.hard_block,
+        regression_elo=REGRESSION_ELO if threshold is None else elo_from_score(threshold),
         overfit_gap=settings.safety.overfit_threshold,
     )
 
@@ -111,6 +114,7 @@ def promotion_matches(
             search=search_of(settings, simulations),
             test=test_of(settings),
             floor_games=settings.evaluation.floor_games,
+            regression_games=settings.promotion.pool_games_per_opponent,
         )
     )
 
@@ -123,6 +127,7 @@ def described(settings: PromotionSettings) -> dict[str, Any]:
         "c_scale": settings.search.c_scale,
         "test": asdict(settings.test),
         "floor_games": settings.floor_games,
+        "regression_games": settings.regression_games,
         "seed": settings.seed,
     }
 
@@ -193,16 +198,17 @@ class Measuring:
     ) -> tuple[Known, list[MatchFacts]]:
         """Return what is known with former champions and hold-out, and the matches of the former."""
         assert chain.champion is not None
-        found = [
-            self._against_former(candidate, other, simulations)
-            for other in (regression_opponents(chain, candidate) if self.rules.regression else ())
-        ]
+        former: list[str] = []
+        if self.rules.regression:
+            former = regression_opponents(chain, candidate, most=self._settings.promotion.pool_size)
+        found = [self._against_former(candidate, other, simulations) for other in former]
         results = [self.tallies.result(match) for match in found]
+        pair = holdout(candidate, chain.champion) if self.rules.holdout else None
         further = Known(
             matches=known.matches,
             regression=tuple(results),
-            candidate_holdout=holdout(candidate) if self.rules.holdout else None,
-            champion_holdout=holdout(chain.champion) if self.rules.holdout else None,
+            candidate_holdout=None if pair is None else pair.candidate,
+            champion_holdout=None if pair is None else pair.champion,
             book_hash=known.book_hash,
         )
         return further, [self.tallies.facts("regression", match) for match in found]

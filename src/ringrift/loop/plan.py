@@ -118,6 +118,7 @@ class ConfigPlan:
     `trigger` is the number of new games that makes a training, after the feedback's scaling;
     `share` its part of the time of all self-play, 0 to 1; `weight` the curriculum's. `match` is
     the match that is being played for the candidate. `failures` counts those in a row of one stage.
+    `tournament_left` are the games left of a tournament after a number of cycles.
     """
 
     config: str
@@ -135,6 +136,7 @@ class ConfigPlan:
     plateau: Plateau = Plateau()
     match: MatchFacts | None = None
     failures: int = 0
+    tournament_left: int = 0
     warnings: tuple[str, ...] = ()
 
 

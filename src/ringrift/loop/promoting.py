@@ -15,25 +15,22 @@ from ringrift.evaluation.players import MatchPlayers, play_match
 from ringrift.evaluation.promotion import promotion_evidence
 from ringrift.loop.budget import budget
 from ringrift.loop.decision_facts import decision_facts
+from ringrift.loop.holdouts import stored_pair
 from ringrift.loop.measuring import described, promotion_matches
 from ringrift.loop.milestones import Milestones
 from ringrift.loop.tallies import Tallies
 from ringrift.models.candidates import Known, regression_opponents
-from ringrift.models.judging import HoldOut, Measured, Rules, decide
+from ringrift.models.judging import Measured, Rules, decide
 from ringrift.models.registry import find_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from ringrift.core.paths import Paths
     from ringrift.core.settings import Settings
     from ringrift.evaluation.promotion import NamedMatch, PromotionEvidence, PromotionMatches
     from ringrift.evaluation.results import MatchResult
     from ringrift.evaluation.tally import Tally
     from ringrift.models.decisions import Chain
     from ringrift.records.store import GameStore
-
-Holdout = Callable[[str, bool], HoldOut | None]
-"""Return the hold-out numbers of a model by its id, measuring them where the second says so."""
 
 
 class MeasuringStopped(Exception):
@@ -44,18 +41,19 @@ class MeasuringStopped(Exception):
 class Promoting:
     """Looks at, and plays, the matches of candidates of one configuration.
 
-    `objects` is the folder of model files; `players` is called once there are games to be played.
-    `seed` is that of the plans, the loop's by default.
+    `paths` are those of the data root; `players` is called once there are games to be played.
+    `seed` is that of the plans, the loop's by default. `on_unknown` hears why there are no hold-out
+    numbers.
     """
 
     config: str
     settings: Settings
     store: GameStore
-    objects: Path
-    holdout: Holdout
+    paths: Paths
     players: Callable[[], MatchPlayers]
     seed: int = 0
     on_progress: Callable[[str, Tally], None] = lambda title, games: None
+    on_unknown: Callable[[str], None] = lambda why: None
     stop: Callable[[], bool] = lambda: False
     _matches: dict[str | None, PromotionMatches] = field(default_factory=dict)
 
@@ -83,14 +81,15 @@ class Promoting:
         assert chain.champion is not None
         matches = self.matches(chain)
         plans = matches.of_generation(candidate, chain.champion)
-        former = regression_opponents(chain, candidate)
+        former = self._former(candidate, chain)
+        held = stored_pair(self.paths.model_objects, candidate, chain.champion)
         return Known(
             matches={name: match.stored(self.store) for name, match in plans.items()},
             regression=tuple(
                 matches.regression(candidate, other).stored(self.store) for other in former
             ),
-            candidate_holdout=self.holdout(candidate, False),
-            champion_holdout=self.holdout(chain.champion, False),
+            candidate_holdout=held.candidate,
+            champion_holdout=held.champion,
             book_hash=matches.book_hash(candidate, chain.champion),
         )
 
@@ -111,21 +110,33 @@ class Promoting:
             chain.champion,
             self.matches(chain).settings,
             play=self.play,
-            former=regression_opponents(chain, candidate) if rules.regression else (),
+            former=self._former(candidate, chain) if rules.regression else (),
             goes_on=goes_on,
         )
         if rules.holdout and goes_on(evidence):
-            for model_id in (candidate, chain.champion):
-                self.holdout(model_id, True)
+            self._compare(candidate, chain.champion)
         return self.look(candidate, chain).measured
+
+    def _compare(self, candidate: str, champion: str) -> None:
+        """Measure both on the same hold-out games, where that is not stored."""
+        from ringrift.loop.work.verify import compare
+
+        if None in stored_pair(self.paths.model_objects, candidate, champion):
+            unknown = compare(self.paths, candidate, champion).get("unknown")
+            if unknown is not None:
+                self.on_unknown(unknown)
 
     def regression(
         self, candidate: str, chain: Chain, *, tested: bool = True
     ) -> tuple[MatchResult, ...]:
         """Play a candidate against the last champions and return the results."""
         matches = self.matches(chain)
-        former = regression_opponents(chain, candidate, tested=tested)
+        former = self._former(candidate, chain, tested=tested)
         return tuple(self.play(matches.regression(candidate, other)) for other in former)
+
+    def _former(self, candidate: str, chain: Chain, *, tested: bool = True) -> list[str]:
+        most = self.settings.promotion.pool_size
+        return regression_opponents(chain, candidate, most=most, tested=tested)
 
     def against(self, candidate: str, other: str, chain: Chain) -> MatchResult:
         """Play the sequential test of a model against another one."""
@@ -139,7 +150,8 @@ class Promoting:
         players = self.players()
         for agent in match.plan.participants:
             if agent.model_id is not None:
-                players.models[agent.model_id] = find_model(self.objects, agent.model_id)
+                path = find_model(self.paths.model_objects, agent.model_id)
+                players.models[agent.model_id] = path
         result = play_match(
             match.plan,
             self.store,

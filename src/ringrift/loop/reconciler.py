@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ringrift.cluster.jobs import NORMAL, URGENT
@@ -20,6 +22,7 @@ from ringrift.loop.presets import preset_of
 from ringrift.loop.regression import regression, rollback
 from ringrift.loop.scheduler import PAUSE_FACTOR, Claim, Stride, order, shares
 from ringrift.loop.seen import DAY_S, Jobs
+from ringrift.loop.studies import EPOCHS, size_of, study_due, trouble
 
 if TYPE_CHECKING:
     from ringrift.cluster.jobs import Job
@@ -46,6 +49,7 @@ class _Config:
     back: Action | None
     warnings: list[str]
     standing: Standing
+    study: Job | None = None
 
 
 def reconcile(
@@ -89,6 +93,7 @@ class _Pass:
             jobs += self._required()
             jobs += [job for found in self._configs for job in found.standing.jobs]
             jobs += self._verify()
+            jobs += [self._jobs.file(found.study) for found in self._configs if found.study]
             jobs += self._looking()
             if self._conditions.guard == "warning":
                 warnings.append(f"no new self-play: {why or 'a resource is scarce'}")
@@ -157,7 +162,11 @@ class _Pass:
             budget=budget(facts.decisions, facts.milestones, settings),
             weight=weight,
             back=back if "promote" in conditions.stages else None,
-            warnings=[why for why in (why_not, seat_warning(facts.gates)) if why],
+            warnings=[
+                why
+                for why in (why_not, seat_warning(facts.gates), trouble(facts, own, settings))
+                if why
+            ],
             standing=Standing(state="collecting", reason=""),
         )
 
@@ -168,12 +177,28 @@ class _Pass:
         trainings = sum(1 for found in self._configs if found.learner.trains)
         for claim in claims:
             found = by_name[claim.config]
+            found.study = self._study(found, trainings)
+            if found.study is not None:
+                trainings += 1
             found.standing = found.learner.standing(trainings)
             if found.standing.state == "ready" and found.standing.jobs:
                 trainings += 1
 
+    def _study(self, found: _Config, trainings: int) -> Job | None:
+        """Return the study that is due and fits into a training's slot, while so many run."""
+        settings, facts, own = self._settings, found.facts, found.learner.own
+        free = trainings < settings.training.max_concurrent_jobs and not found.learner.trains
+        if not free or "train" not in self._conditions.stages or found.learner.held() is not None:
+            return None
+        why = study_due(facts, own, found.signals, settings, self._conditions.now)
+        if why is None or self._conditions.guard == "critical":
+            return None
+        upto, trials = size_of(facts)
+        return self._filing.study(facts, upto, trials, EPOCHS, why)
+
     def _shown(self, found: _Config, share: float) -> ConfigPlan:
         preset, why = found.preset
+        held = found.standing.state == "held"
         return ConfigPlan(
             config=found.facts.config,
             state=found.standing.state,
@@ -190,6 +215,7 @@ class _Pass:
             plateau=found.plateaus.standing,
             match=found.standing.match,
             failures=found.learner.own.failures(1).count,
+            tournament_left=0 if held else found.learner.matching.tournament_left(),
             warnings=tuple(found.warnings),
         )
 
@@ -260,14 +286,24 @@ class _Pass:
         stride = Stride([found.claim for found in players], parts, self._conditions.mode)
         queues = {found.facts.config: self._unplayed(found) for found in players}
         for config in stride.picks(max(0, room)):
-            yield next(queues[config])
+            job = next(queues[config], None)
+            if job is not None:
+                yield job
 
     def _unplayed(self, found: _Config) -> Iterator[Job]:
+        """Yield the next self-play jobs; where play pauses for trainings, those that one lacks."""
         champion = found.facts.champion
         assert champion is not None
-        for job in self._filing.selfplay(found.facts, champion, found.preset[0], found.budget):
-            if not self._jobs.is_open(job) and not self._jobs.has_result(job):
-                yield job
+        jobs = self._filing.selfplay(found.facts, champion, found.preset[0], found.budget)
+        new = (job for job in jobs if not (self._jobs.is_open(job) or self._jobs.has_result(job)))
+        if self._settings.pipeline.overlapped_selfplay:
+            return new
+        claim = found.claim
+        games = self._filing.games_per_job(found.facts.config)
+        lacking = math.ceil(max(0, claim.trigger - claim.new_games) / games)
+        if found.standing.state == "blocked":
+            lacking = max(1, lacking)
+        return islice(new, max(0, lacking - claim.open_jobs))
 
 
 def _waits_since(found: _Config) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -51,8 +51,8 @@ class RunOptions:
     """Whether the run ends once nothing is left to do (`loop watch --check-once`)."""
     triggers: Mapping[str, int] = field(default_factory=dict)
     """New games that make a training, by configuration, in place of the settings' number."""
-    hyperparameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The merged ones of each configuration's trainings, by name (`training.md` 10)."""
+    hyperparameters: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
+    """The merged ones of each configuration's trainings now, by name (`training.md` 10)."""
     record: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -273,7 +273,7 @@ class _Session:
             triggers=self.options.triggers,
             timed=self.options.timed_work,
             device="cuda" if self.gpus else "cpu",
-            hyperparameters=self.options.hyperparameters,
+            hyperparameters=self.options.hyperparameters(),
         )
 
 

@@ -25,6 +25,7 @@ from ringrift.evaluation.shadow.rounds import (
     round_plans,
 )
 from ringrift.evaluation.shadow.schedule import Schedule
+from ringrift.loop.cycles import CYCLES
 from ringrift.loop.measuring import search_of, spec_of
 from ringrift.loop.stored_plans import PlansOf
 
@@ -94,6 +95,7 @@ class SideMatches:
             least_s=evaluation.adaptive_interval_min_seconds,
             most_s=evaluation.adaptive_interval_max_seconds,
         )
+        self._every_cycles = evaluation.full_tournament_every_cycles
         self._stored = [
             PlansOf(tallies.store, config, "shadow"),
             PlansOf(tallies.store, config, "full"),
@@ -117,18 +119,22 @@ class SideMatches:
         """Return the unfinished matches of the rounds that are due; `models` the newest first.
 
         The shadow round measures the newest model, the full one the champion. The first of each
-        comes one interval after the first decision.
+        comes one interval after the first decision. A full round after a number of cycles begins with
+        the decision of the last of them.
         """
         if chain.champion is None or not models:
             return ()
+        counted = self._after_cycles(chain, models, rounds)
+        own = {match.plan for match in counted}
         newest = models[0].id
         seen = {each.model_id for each in rounds.all}
         shadow_s = self._schedule.interval_s(_as_rounds(rounds), waiting=newest not in seen)
+        full_s = self._schedule.full_s
+        full = self._of_type("full", chain.champion, full_s, chain, models, rounds, now)
         return (
+            *counted,
             *self._of_type("shadow", newest, shadow_s, chain, models, rounds, now),
-            *self._of_type(
-                "full", chain.champion, self._schedule.full_s, chain, models, rounds, now
-            ),
+            *(match for match in full if match.plan not in own),
         )
 
     def finished(
@@ -178,6 +184,20 @@ class SideMatches:
     def _agent(self, model: ModelRow) -> AgentRef:
         return Contender.of_model(model, self._spec, self._settings.search).agent
 
+    def _after_cycles(
+        self, chain: Chain, models: Sequence[ModelRow], rounds: Rounds
+    ) -> tuple[MatchFacts, ...]:
+        """Return what is left of the tournament after the last whole number of cycles."""
+        every = self._every_cycles
+        decided = [d for d in chain.decisions if d.kind in CYCLES and d.champion_before is not None]
+        if not every or len(decided) < every:
+            return ()
+        last = decided[len(decided) // every * every - 1]
+        started_s = math.ceil(last.at_s)
+        stored = (each.plans for each in rounds.of("full") if each.started_s == started_s)
+        plans = next(stored, ())
+        return self._left("full", last.champion, started_s, chain, models, plans, key="tournament")
+
     def _of_type(
         self,
         kind: Type,
@@ -208,13 +228,15 @@ class SideMatches:
         chain: Chain,
         models: Sequence[ModelRow],
         stored: Sequence[MatchPlan],
+        *,
+        key: MatchKey | None = None,
     ) -> tuple[MatchFacts, ...]:
         """Return what is left of a round: against those who were champions when it began."""
         known = {plan.hash: plan for plan in stored}
         for plan in self._round(kind, model_id, started_s, chain, models):
             known.setdefault(plan.hash, plan)
         left = [plan for plan in known.values() if not self._tallies.of(plan).complete]
-        return tuple(self._facts(_KEYS[kind], plan) for plan in left)
+        return tuple(self._facts(key or _KEYS[kind], plan) for plan in left)
 
     def _round(
         self, kind: Type, model_id: str, started_s: int, chain: Chain, models: Sequence[ModelRow]

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 from ringrift.core.errors import DataError
 from ringrift.core.files import write_atomic
 from ringrift.loop.events import finite, utc
-from ringrift.loop.facts import ConfigFacts, DecisionFacts, MatchFacts, RatedModel
+from ringrift.loop.facts import ConfigFacts, DecisionFacts, MatchFacts, RatedModel, TuningFacts
 from ringrift.loop.plan import Conditions, ConfigPlan, Plan
 
 SCHEMA = 1
@@ -184,8 +184,29 @@ def config_status(plan: ConfigPlan, facts: ConfigFacts, moment: Moment) -> dict[
             "count": plan.plateau.count,
             "since": None if plan.plateau.since is None else utc(plan.plateau.since),
         },
+        "tuning": _tuning(facts.tuning),
         "failures": plan.failures,
         "milestones": milestones_of(facts, moment.first_started_at),
+    }
+
+
+def _tuning(tuning: TuningFacts) -> dict[str, Any]:
+    study = tuning.study
+    return {
+        "confidence": tuning.confidence,
+        "trials": tuning.trials,
+        "tuned_at": tuning.tuned_at,
+        "study": None
+        if study is None
+        else {
+            "at": utc(study.at),
+            "trials": study.trials,
+            "written": study.written,
+            "outcome": study.outcome,
+            "gain": study.gain,
+            "score": study.score,
+            "games": study.games,
+        },
     }
 
 

@@ -165,16 +165,16 @@ def candidates(
     ]
 
 
-def regression_opponents(chain: Chain, candidate: str, *, tested: bool = True) -> list[str]:
-    """Return the last three champions to play a regression against, the newest first.
+def regression_opponents(
+    chain: Chain, candidate: str, *, most: int = REGRESSION_OPPONENTS, tested: bool = True
+) -> list[str]:
+    """Return the last `most` champions to play a regression against, the newest first.
 
     Where a test against the present one decides (`tested`), it is not among them.
     """
     line = chain.in_line()[:-1] if tested else chain.in_line()
     found = dict.fromkeys(model for model in reversed(line) if model != candidate)
-    return [model for model in found if not tested or model != chain.champion][
-        :REGRESSION_OPPONENTS
-    ]
+    return [model for model in found if not tested or model != chain.champion][:most]
 
 
 def _unfinished(name: str, match: MatchResult | None) -> list[str]:

@@ -165,11 +165,12 @@ def append(
     champion: str | None = None,
     run: str | None = None,
     generation: int | None = None,
-    term: int = 0,
+    term: int | None = None,
     by: str = "loop",
 ) -> Chain:
     """Write the next decision after the chain as it was read; return the longer chain.
 
+    Without a `term`, by hand, it is that of the last decision: no loop leads then.
     `champion` is needed by kinds that name another one than the candidate (`rolled_back`). Raises
     `BusyError` where somebody else decided meanwhile: read again and evaluate again. Raises
     `RefusedError` for a term below that of the chain, `UsageError` for what makes no champion.
@@ -211,7 +212,7 @@ def _next(
     champion: str | None,
     run: str | None,
     generation: int | None,
-    term: int,
+    term: int | None,
     by: str,
 ) -> Decision:
     if kind not in get_args(Kind):
@@ -219,6 +220,8 @@ def _next(
     if not reason:
         raise UsageError("a decision needs a reason")
     last = chain.decisions[-1] if chain.decisions else None
+    if term is None:
+        term = 0 if last is None else last.term
     if last is not None and term < last.term:
         raise RefusedError(
             f"{chain.config}: term {term} is below {last.term} of the last decision",

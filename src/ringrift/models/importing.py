@@ -20,7 +20,7 @@ from ringrift.nets.encoders import DEFAULT, ENCODERS
 from ringrift.nets.model_file import save_model
 from ringrift.nets.network import SIZES, Architecture, Net, fresh_net
 from ringrift.nets.nnue.file import INTEGERS, save_nnue
-from ringrift.nets.nnue.network import Shape
+from ringrift.nets.nnue.network import LAYER_NAMES, LAYERS, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,7 +158,10 @@ def _shape(tensors: Mapping[str, Tensor], spec: BoardSpec, kind: str, file: Path
     first = tensors.get("inputs.weight")
     hidden = 256 if first is None or first.dim() != 2 else int(first.shape[1])
     policy = kind == "nnue-policy"
-    shape = Shape(board=spec.board, players=spec.players, hidden=hidden, policy=policy)
+    layers = max(LAYERS, sum(f"{name}.weight" in tensors for name in LAYER_NAMES))
+    shape = Shape(
+        board=spec.board, players=spec.players, hidden=hidden, layers=layers, policy=policy
+    )
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     _require(shapes, shape.sizes, f"a {kind} of {spec.config} with {hidden} hidden units", file)
     _require_finite(tensors, shape.sizes, file)

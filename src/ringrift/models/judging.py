@@ -8,8 +8,9 @@ In this order:
    interval of the difference can tell: only an interval wholly below -0.05 rejects.
 3. Sequential test against the champion, H0 0 Elo, H1 the `elo_threshold`: accepting H1 goes on,
    accepting H0 rejects, the cap on games is inconclusive and the champion stays.
-4. Regression against former champions: an upper 95 % bound below -30 Elo rejects.
-5. Hold-out: a value error more than 0.05 above the champion's rejects.
+4. Regression against former champions: an upper 95 % bound below -30 Elo, or what the rules have
+   in its place, rejects.
+5. Hold-out: a value error more than 0.05 above the champion's, on the same games, rejects.
 
 A missing number never passes: what a rule needs and nobody measured is a `DataError`.
 """
@@ -65,7 +66,8 @@ class Measured(PromotionEvidence):
 class Rules:
     """Which stages a verdict needs, and their limits.
 
-    Without `hard_block` a failed regression is a warning. `overfit_gap` warns, in nats.
+    Without `hard_block` a failed regression is a warning. `regression_elo` is what the upper bound
+    against a former champion must reach. `overfit_gap` warns, in nats.
     """
 
     players: int = 2
@@ -73,6 +75,7 @@ class Rules:
     regression: bool = True
     holdout: bool = True
     hard_block: bool = True
+    regression_elo: float = REGRESSION_ELO
     overfit_gap: float = 0.10
 
 
@@ -182,7 +185,7 @@ def _regressed(measured: Measured, rules: Rules) -> str | None:
         upper = upper_elo(match)
         if upper is None:
             raise DataError(f"{match.title} has no games")
-        if upper < REGRESSION_ELO:
+        if upper < rules.regression_elo:
             return f"regression, {match.title}: {_score(match):.2f}, at most {upper:+.0f} Elo"
     return None
 
@@ -192,6 +195,11 @@ def _worse_on_holdout(measured: Measured) -> str | None:
     if candidate is None or champion is None:
         whose = "candidate" if candidate is None else "champion"
         raise DataError(f"the hold-out value error of the {whose} is unknown")
+    if candidate.set_hash != champion.set_hash:
+        raise DataError(
+            f"unknown: the hold-out games of the candidate are {candidate.set_hash:.12}, those of "
+            f"the champion {champion.set_hash:.12}; expected the same"
+        )
     if candidate.value_error > champion.value_error + HOLDOUT_MARGIN:
         return (
             f"worse on hold-out games: value error {candidate.value_error:.3f} against "

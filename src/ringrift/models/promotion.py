@@ -57,7 +57,7 @@ def record_verdict(
     settings: Mapping[str, Any],
     run: str | None = None,
     generation: int | None = None,
-    term: int = 0,
+    term: int | None = None,
     by: str = "loop",
     load: bool = True,
 ) -> Decided:
@@ -94,7 +94,7 @@ def promote_manually(
     reason: str,
     *,
     regression: str,
-    term: int = 0,
+    term: int | None = None,
     by: str,
 ) -> Decided:
     """Move the champion without a test; `regression` says what became of that stage.
@@ -130,7 +130,7 @@ def first_champion(
     *,
     inputs: Mapping[str, Any],
     run: str | None = None,
-    term: int = 0,
+    term: int | None = None,
     by: str = "loop",
 ) -> Decided:
     """Begin a chain with the first model of its configuration."""
@@ -150,7 +150,13 @@ def first_champion(
 
 
 def pass_over(
-    models: Path, chain: Chain, candidate: str, newer: str, *, term: int = 0, by: str = "loop"
+    models: Path,
+    chain: Chain,
+    candidate: str,
+    newer: str,
+    *,
+    term: int | None = None,
+    by: str = "loop",
 ) -> Decided:
     """Write that a model gets no test since a newer one does; the champion stays."""
     return _write(
@@ -172,7 +178,7 @@ def move_back(
     reason: str,
     *,
     inputs: Mapping[str, Any],
-    term: int = 0,
+    term: int | None = None,
     by: str,
 ) -> Decided:
     """Write the decision that demotes the champion in favour of `target`, and let aliases follow."""

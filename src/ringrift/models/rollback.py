@@ -77,7 +77,7 @@ def roll_back(
     *,
     to: str | None = None,
     inputs: Mapping[str, Any] | None = None,
-    term: int = 0,
+    term: int | None = None,
     by: str,
 ) -> Decided:
     """Move the champion to the one before it, or to the former champion `to` (an id).

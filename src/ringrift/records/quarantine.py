@@ -70,6 +70,12 @@ class Quarantine:
         with readable(self._path):
             return [_entry(row) for row in self._connection.execute(sql, values)]
 
+    def has(self, identity: str) -> bool:
+        """Tell whether a refused game is here."""
+        sql = "SELECT 1 FROM quarantine WHERE id = ?"
+        with readable(self._path):
+            return self._connection.execute(sql, (identity,)).fetchone() is not None
+
     def get(self, identity: str) -> tuple[Entry, bytes, bytes | None]:
         """Return an entry with the bytes of the game, and of its analysis if it had one.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ringrift.agents.kinds import KINDS
 from ringrift.agents.ladder import level_of
@@ -10,6 +11,9 @@ from ringrift.agents.spec import MIX, AgentSpec, Value, parse_spec
 from ringrift.agents.temperature import board_move_scale
 from ringrift.selfplay.control import SearchControl
 from ringrift.selfplay.plans import PlayJob
+
+if TYPE_CHECKING:
+    from ringrift.agents.spec import ResolvedSpec
 
 CAPPED = ("mcts", "gumbel", "descent")
 """Kinds whose searches are counted in simulations; all others decide every choice alike."""
@@ -41,6 +45,21 @@ def models_of(text: str, config: str) -> list[str]:
 def move_scale(job: PlayJob) -> float:
     """Return how far schedules of temperature are stretched on the job's board."""
     return board_move_scale(job.spec.board) if job.control.temperature_scale_board else 1.0
+
+
+def resolved_agents(job: PlayJob) -> tuple[ResolvedSpec, ...]:
+    """Return who the agents of a job are in its records; raises `UsageError` for a bad spec."""
+    from ringrift.agents.factory import identify
+
+    return tuple(
+        identify(
+            played_spec(text, job.control),
+            job.spec,
+            explore=job.explore,
+            move_scale=move_scale(job),
+        )
+        for text in job.agents
+    )
 
 
 def sims_of(parsed: AgentSpec) -> int | None:

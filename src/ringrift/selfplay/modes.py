@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 DEFAULT_SIMS = 100
 POOL_SIZE = 5
+AGAINST_POOL = "best-vs-pool"
+DIVERSE_MODE = "diverse"
+WITH_POLICY = ("cnn", "nnue-policy")
+"""Kinds of nets that have a policy."""
 LARGE_BOARDS = ("square19", "hexagonal")
 
 SYNONYMS = {"random": "random-only", "mcts": "mcts-only", "gumbel-mcts": "gumbel-mcts-only"}
@@ -149,6 +153,16 @@ def seating_of_specs(specs: Sequence[str], players: int) -> Seating:
     return Seating(lots=tuple(((spec, 1.0),) for spec in seats))
 
 
+def mode_name(text: str, *, where: str = "--engine-mode") -> str:
+    """Return the one name of a mode; raises `UsageError` for an unknown one."""
+    name = text.strip().lower().replace("_", "-")
+    name = SYNONYMS.get(name, name)
+    if name not in (*KINDS, *MIXTURES, AGAINST_POOL):
+        known = ", ".join(sorted(known_modes()))
+        raise UsageError(f"unknown engine mode {text!r}", where=where, hint=known)
+    return name
+
+
 class _Missing(Exception):
     """A model that is not there; the argument says which."""
 
@@ -162,17 +176,13 @@ class _Maker:
         self._options = options
 
     def seating(self, mode: str) -> Seating:
-        name = mode.strip().lower().replace("_", "-")
-        name = SYNONYMS.get(name, name)
+        name = mode_name(mode)
         if name == "mixed" and self._options.ladder:
             return self._levels()
-        if name == "best-vs-pool":
+        if name == AGAINST_POOL:
             return self._against_pool()
         if name in MIXTURES:
             return self._mixture(name, MIXTURES[name](self._options), shared=name == "nn-only")
-        if name not in KINDS:
-            known = ", ".join(sorted(known_modes()))
-            raise UsageError(f"unknown engine mode {mode!r}", where="--engine-mode", hint=known)
         try:
             spec = KINDS[name](self)
         except _Missing as missing:
@@ -239,11 +249,11 @@ class _Maker:
         try:
             champion = self.search("gumbel")
         except _Missing as missing:
-            self._refuse("best-vs-pool", str(missing))
+            self._refuse(AGAINST_POOL, str(missing))
         size = self._options.pool_size or POOL_SIZE
         pool = [name for name in self._models.pool if name != self._models.best][:size]
         if self._models.without or not pool:
-            self._refuse("best-vs-pool", "no earlier model to play against")
+            self._refuse(AGAINST_POOL, "no earlier model to play against")
         sims = self._options.sims
         others: Lot = tuple((f"gumbel@{name}:sims={sims}", 1 / len(pool)) for name in pool)
         lots = (((champion, 1.0),), *[others] * (self._board.players - 1))
@@ -338,7 +348,7 @@ KINDS: dict[str, Callable[[_Maker], str]] = {
 
 MIXTURES: dict[str, Callable[[ModeOptions], Mapping[str, float]]] = {
     "nn-only": lambda options: {"nn-descent": 1.0, "nn-mcts": 1.0, "nn-minimax": 1.0},
-    "diverse": lambda options: {
+    DIVERSE_MODE: lambda options: {
         DIVERSE[name]: weight for name, weight in (options.weights or {}).items()
     },
     "diverse-cpu": lambda options: DIVERSE_CPU,
@@ -348,4 +358,4 @@ MIXTURES: dict[str, Callable[[ModeOptions], Mapping[str, float]]] = {
 def known_modes() -> tuple[str, ...]:
     """Return the names of all modes, with their synonyms."""
     own = [name for name in KINDS if name != "nn-mcts"]
-    return tuple(dict.fromkeys([*own, *SYNONYMS, *MIXTURES, "best-vs-pool"]))
+    return tuple(dict.fromkeys([*own, *SYNONYMS, *MIXTURES, AGAINST_POOL]))

@@ -48,13 +48,15 @@ ABORTED = "error_status"
 class Places:
     """Where games go: `store` and `jsonl` as asked, at least one of them; `journal` on the way.
 
-    `kind` is that of a store that is made (`GameStore.open`).
+    `kind` is that of a store that is made (`GameStore.open`). `brought` says that other processes
+    bring the games into the store, where they are only looked for.
     """
 
     journal: Path
     store: Path | None
     jsonl: Path | None
     kind: str = CANONICAL
+    brought: bool = False
 
 
 class Recorder:
@@ -86,7 +88,7 @@ class Recorder:
             self._store = None
             if places.store is not None:
                 self._store = stack.enter_context(
-                    GameStore.open(places.store, writer=True, kind=places.kind)
+                    GameStore.open(places.store, writer=not places.brought, kind=places.kind)
                 )
             self._jsonl = None
             if places.jsonl is not None:
@@ -154,6 +156,9 @@ class Recorder:
     def _ingest(self, games: list[Played]) -> None:
         if not games or self._store is None:
             return
+        if self.places.brought:
+            self._look_up(games, self._store)
+            return
         items = [item for game in games for item in self._items(game)]
         report = self._store.ingest(items, source=self.folder.path.name)
         self.tally.quarantined += report.quarantined
@@ -163,6 +168,17 @@ class Recorder:
         self.tally.duplicates += max(0, report.duplicate - further)
         if unverified:
             log.error("games did not verify", games=report.quarantined, why=dict(report.reasons))
+
+    def _look_up(self, games: list[Played], store: GameStore) -> None:
+        """Count games that others brought: those that were there before, and those refused."""
+        for record, _ in games:
+            self._encoded.pop(record.id, None)
+            stored = store.get(record.id)
+            if stored is None:
+                self.tally.quarantined += 1
+                self.tally.unverified += record.result.end != "aborted"
+            elif stored[0].meta.run != record.meta.run:
+                self.tally.duplicates += 1
 
     def _items(self, game: Played) -> list[tuple[bytes, bytes | None]]:
         """Return a game as the store takes it: once with each of its analyses."""

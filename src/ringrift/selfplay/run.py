@@ -22,9 +22,11 @@ from ringrift.selfplay.summary import Session, summary_of
 from ringrift.selfplay.workers import GamesFailed, WorkerPool
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ringrift.core.errors import BusyError
     from ringrift.records.record import GameRecord
-    from ringrift.selfplay.plans import Played
+    from ringrift.selfplay.plans import GamePlan, Played, PlayJob
     from ringrift.selfplay.reload import ModelWatch
     from ringrift.selfplay.run_plan import RunPlan
 
@@ -55,6 +57,39 @@ class Guard(Protocol):
     @property
     def ends(self) -> bool:
         """Whether the run must end now."""
+        ...
+
+
+class Players(Protocol):
+    """Plays the games of a job; `workers.WorkerPool` does so here."""
+
+    @property
+    def fill(self) -> float | None:
+        """Share of the places in lock step that held a game; None where it is not known."""
+        ...
+
+    @property
+    def peak_bytes(self) -> int:
+        """Memory of the largest worker."""
+        ...
+
+    @property
+    def replaced(self) -> int:
+        """How many workers were replaced."""
+        ...
+
+    def play(
+        self,
+        job: PlayJob,
+        plans: Sequence[GamePlan],
+        stop: Callable[[], bool],
+        hold: Callable[[], bool],
+    ) -> Iterator[Played]:
+        """Play games and yield each as it ends."""
+        ...
+
+    def renew(self, job: PlayJob, plan_of: Callable[[int], GamePlan]) -> None:
+        """Play the games that have not begun as another job."""
         ...
 
 
@@ -108,20 +143,26 @@ def play_run(
     guard: Guard,
     stop: Callable[[], bool] = lambda: False,
     on_progress: Callable[[Session], None] = lambda session: None,
+    players: Players | None = None,
 ) -> Outcome:
     """Play the games that are missing and keep them; ends early once `stop` or the guard says so.
 
-    What was finished is kept whatever happens, `kill -9` included: the same order with `resume`
-    goes on, and its games are those of a run that was never cut.
+    `players` play them, else workers of this process as the order says. What was finished is kept
+    whatever happens, `kill -9` included: the same order with `resume` goes on, and its games are
+    those of a run that was never cut.
     """
     with ExitStack() as stack:
         recorder = stack.enter_context(
             Recorder(order.folder, order.places, order.plan.spec.players, resume=order.resume)
         )
-        pool = stack.enter_context(WorkerPool(order.workers, order.games_per_worker, order.hygiene))
+        pool = players or stack.enter_context(_workers(order))
         work = _Work(order, recorder, pool, guard, stop, on_progress, stack)
         work.go()
     return work.outcome()
+
+
+def _workers(order: RunOrder) -> AbstractContextManager[Players]:
+    return WorkerPool(order.workers, order.games_per_worker, order.hygiene)
 
 
 class _Work:
@@ -131,7 +172,7 @@ class _Work:
         self,
         order: RunOrder,
         recorder: Recorder,
-        pool: WorkerPool,
+        pool: Players,
         guard: Guard,
         stop: Callable[[], bool],
         on_progress: Callable[[Session], None],

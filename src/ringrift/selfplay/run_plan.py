@@ -105,19 +105,9 @@ class RunPlan:
 
     def resolved(self) -> tuple[ResolvedSpec, ...]:
         """Return who the agents are in the records; raises `UsageError` for a bad spec."""
-        from ringrift.agents.factory import identify
-        from ringrift.selfplay.agents_of import move_scale, played_spec
+        from ringrift.selfplay.agents_of import resolved_agents
 
-        job = self.job("plan")
-        return tuple(
-            identify(
-                played_spec(text, self.control),
-                self.spec,
-                explore=job.explore,
-                move_scale=move_scale(job),
-            )
-            for text in job.agents
-        )
+        return resolved_agents(self.job("plan"))
 
     def seats_those_of(self, record: GameRecord) -> bool:
         """Tell whether the agents of a game are those that this plan seats in it."""

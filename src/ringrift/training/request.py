@@ -18,6 +18,7 @@ from ringrift.core.hyperparameters import (
     merge_hyperparameters,
 )
 from ringrift.core.settings_loader import Origin
+from ringrift.nets.nnue.arrays import LEAST_LAYERS, MOST_LAYERS
 from ringrift.training.engine.settings import TrainSettings
 from ringrift.training.sources import WINDOW_BASE, Selection
 
@@ -29,7 +30,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 HIDDEN_OF_BOARD = {"square8": 128, "hex8": 256, "square19": 256, "hexagonal": 256}
 """`--hidden-dim auto` of a NNUE with a policy head."""
-NNUE_LAYERS = 2
 
 OWN: Mapping[Kind, Mapping[str, Any]] = {
     "cnn": {"size": "small"},
@@ -79,15 +79,24 @@ OF_SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The net: `size` and `encoder` of the convolutional one, `hidden` of a NNUE."""
+    """The net: `size` and `encoder` of the convolutional one, `hidden` and `layers` of a NNUE.
+
+    None of a value is the net's own default.
+    """
 
     size: str | None = None
     encoder: str | None = None
     hidden: int | None = None
+    layers: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is known of it."""
-        known = {"size": self.size, "encoder": self.encoder, "hidden_dim": self.hidden}
+        known = {
+            "size": self.size,
+            "encoder": self.encoder,
+            "hidden_dim": self.hidden,
+            "num_hidden_layers": self.layers,
+        }
         return {name: value for name, value in known.items() if value is not None}
 
 
@@ -132,6 +141,7 @@ class Request:
 
 
 DEFAULT = Origin("default")
+PARENT = Origin("default", "the model to begin with")
 
 
 def resolve(
@@ -243,7 +253,9 @@ class _Layers:
         shape = {} if card is None else card["architecture"]
         for name, part in (("size", "size"), ("encoder", "encoder"), ("hidden_dim", "hidden")):
             if part in shape:
-                self.set(name, shape[part], Origin("default", "the model to begin with"))
+                self.set(name, shape[part], PARENT)
+        if "layers" in shape:
+            self.set("num_hidden_layers", len(shape["layers"]), PARENT)
 
     def options(self, given: Mapping[str, Any]) -> None:
         """Set what the command line says."""
@@ -274,16 +286,17 @@ def _made(kind: type, values: Mapping[str, Any]) -> Any:
 def _shape(kind: Kind, config: str, values: dict[str, Any]) -> Shape:
     if kind == "cnn":
         return Shape(size=str(values["size"]), encoder=values.get("encoder"))
-    if values.get("num_hidden_layers", NNUE_LAYERS) != NNUE_LAYERS:
+    layers = int(values["num_hidden_layers"])
+    if not LEAST_LAYERS <= layers <= MOST_LAYERS:
         raise UsageError(
-            f"num_hidden_layers is {values['num_hidden_layers']}; this net has {NNUE_LAYERS}",
+            f"num_hidden_layers is {layers}; expected {LEAST_LAYERS} to {MOST_LAYERS}",
             where="--num-hidden-layers",
         )
     hidden = values["hidden_dim"]
     if hidden == "auto":
         hidden = HIDDEN_OF_BOARD[config.rsplit("_", 1)[0]]
     try:
-        return Shape(hidden=int(hidden))
+        return Shape(hidden=int(hidden), layers=layers)
     except ValueError:
         raise UsageError(
             f"hidden_dim is {hidden!r}; expected auto or a number", where="--hidden-dim"

@@ -44,8 +44,8 @@ class Job:
     `parent` is the model whose weights it goes on with, `transfer` the one of another board whose
     tensors are copied. `run` is the run's folder, None for a new one below `runs`; `name` is what
     the card calls it, its own name where it is None. `stores` are asked which plays they hold out, and
-    the model is measured on those unless `measured` is off. With `curves` the run's folder gets pictures
-    of its epochs. `workers` are processes of an export. `extra` is told in
+    the model is measured on those unless `measured` or `holdout` is off. With `curves` the run's
+    folder gets pictures of its epochs. `workers` are processes of an export. `extra` is told in
     `config.json`.
     """
 
@@ -62,6 +62,7 @@ class Job:
     transfer: Path | None = None
     stores: Sequence[Path] = ()
     measured: bool = True
+    holdout: bool = True
     curves: bool = True
     label: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -181,7 +182,7 @@ def _measure(
     return FinalMeasures(
         val=sides.val,
         games=manifest.game_ids,
-        stores=job.stores,
+        stores=job.stores if job.holdout else (),
         ancestors=bool(started.parents),
         note=run.note,
     )

@@ -31,8 +31,8 @@ class Selection:
     """Which games and positions are learned from.
 
     Lengths and move numbers are plies. `max_samples` and `min_move_number` choose among the samples
-    of the dataset, the others what the dataset is made of; of a dataset that is given they choose
-    among its samples too.
+    of the dataset, the others what the dataset is made of, and `surprise_weight` how it weighs them;
+    of a dataset that is given they choose among its samples too.
     """
 
     sample_every_n: int = 1
@@ -42,9 +42,11 @@ class Selection:
     min_move_number: int | None = None
     max_move_number: int | None = None
     val_split: float = 0.1
+    surprise_weight: float = 0.5
     max_reuse: float | None = 8.0
     window: str | int = "all"
     window_base: int = WINDOW_BASE["cpu"]
+    policy_target: str = "auto"
 
     def __post_init__(self) -> None:
         """Check what the export does not; raises `UsageError`."""
@@ -66,9 +68,11 @@ class Selection:
             min_moves=self.min_game_length,
             max_games=self.max_games,
             max_move_index=self.max_move_number,
+            surprise_weight=self.surprise_weight,
             max_reuse=self.max_reuse,
             window=self.window,
             window_base=self.window_base,
+            policy_target=self.policy_target,
         )
 
 

@@ -56,11 +56,17 @@ def start_net(
         return Started(net=begun.net, parents=begun.parents, left_out=begun.left_out)
     if transfer is not None:
         raise UsageError("a NNUE takes nothing over from another board", where="--transfer-from")
+    from ringrift.nets.nnue.network import LAYERS
     from ringrift.training.nnue.start import start_net as start_nnue
 
     assert shape.hidden is not None
     nnue = start_nnue(
-        spec, hidden=shape.hidden, policy=kind == "nnue-policy", seed=seed, parent=parent
+        spec,
+        hidden=shape.hidden,
+        layers=shape.layers or LAYERS,
+        policy=kind == "nnue-policy",
+        seed=seed,
+        parent=parent,
     )
     parents = () if parent is None else ({"id": read_card(parent)[0], "role": "warm_start"},)
     return Started(net=nnue, parents=parents)

@@ -229,7 +229,8 @@ def test_what_no_ablation_supports_is_refused_naming_the_paragraph(ringrift, swi
     [
         ["--device", "cuda"],
         ["--warm-start", "nothing"],
-        ["--num-hidden-layers", "5"],
+        ["--num-hidden-layers", "7"],
+        ["--surprise-weight", "2"],
         ["--window", "some"],
         ["--val-split", "1"],
         ["--learning-rate", "0"],
@@ -261,7 +262,11 @@ def test_a_warm_start_keeps_the_shape_and_counts_passes(again):
     code, plan, err = again("nnue", *SMALL[:4], "--warm-start", "first", "--dry-run")
     assert code == 0, err
     assert plan["values"]["hidden_dim"] == 32
+    assert plan["values"]["num_hidden_layers"] == 2
     assert plan["origins"]["hidden_dim"] == "the model to begin with"
+    code, refused, _ = again("nnue", *SMALL, "--warm-start", "first", "--num-hidden-layers", "3")
+    assert code == 2
+    assert refused["error"]["hint"] == "--num-hidden-layers 2"
     code, found, _ = again("nnue", *SMALL, "--warm-start", "first", "--max-reuse", "0.5")
     assert code == 1
     assert "max_reuse" in found["error"]["message"]

@@ -107,6 +107,50 @@ def test_games_of_a_model_pass_the_gate_with_their_searches(root):
             assert {ply.kind for ply in analysis.plies} == {"full", "cheap"}
 
 
+def agents(root):
+    return {agent.spec for game, _ in spooled(root)[1] for agent in game.agents}
+
+
+def test_games_end_at_the_ply_limit_of_their_job(root):
+    assert play(root, max_plies=30).numbers["move_limit"] == GAMES
+    games = [game for game, _ in spooled(root)[1]]
+    assert {game.max_plies for game in games} == {30}
+    deliver(root)
+    assert play(root, run="loop/b").numbers["move_limit"] == 0
+
+
+def test_an_engine_mode_seats_its_agents(root):
+    play(root, agent=None, mode={"name": "heuristic-only", "sims": 8})
+    assert all(spec.startswith("heuristic") for spec in agents(root))
+    deliver(root)
+    band = {"name": "mixed", "sims": 8, "band": "light"}
+    play(root, run="loop/b", games=3, agent=None, mode=band, cheap_sims=2, full_fraction=0.0)
+    found = {spec.partition(":")[0] for spec in agents(root)}
+    assert found <= {"random", "heuristic", "mcts"}  # level 4 has no NNUE, and this is told
+    assert {"unavailable:level 4"} <= {
+        tag for game, _ in spooled(root)[1] for tag in game.meta.tags
+    }
+    with pytest.raises(UsageError, match="no champion"):
+        play(root, run="loop/c", agent=None, mode={"name": "gumbel-mcts-only", "sims": 8})
+
+
+@pytest.mark.slow
+def test_the_champion_plays_former_ones_in_rotating_seats(root):
+    values = {"hidden_dim": 32}
+    models = [
+        training.run(
+            context(root, "train", kind="nnue-policy", seed=seed, init="random", values=values)
+        ).numbers["model_id"]
+        for seed in (1, 2)
+    ]
+    mode = {"name": "best-vs-pool", "sims": 4, "pool": models[1:]}
+    play(root, agent=None, model=models[0], mode=mode, games=4)
+    seated = {
+        game.meta.index: [agent.model_id for agent in game.agents] for game, _ in spooled(root)[1]
+    }
+    assert seated == {i: models if i % 2 == 0 else models[::-1] for i in range(4)}
+
+
 def test_what_is_wrong_with_a_job_is_said(root):
     with pytest.raises(DataError, match="has no file"):
         play(root, agent=f"gumbel@{'a' * 64}:sims=8", model="a" * 64)

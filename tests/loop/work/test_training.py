@@ -23,6 +23,7 @@ from ringrift.models.registry import model_path
 from ringrift.nets.container import read_card
 from ringrift.records.store import GameStore
 from ringrift.rules import BoardSpec
+from ringrift.training.holdout_evaluation import read_results
 
 from .jobs import CONFIG, context
 
@@ -99,6 +100,19 @@ def test_a_dataset_looks_no_further_than_it_is_told(root, played):
     assert later["dataset"] != first["dataset"]
 
 
+def test_a_dataset_has_the_policy_that_it_is_told(root, played):
+    upto = add(root, played[:GAMES])
+    found = {
+        target: export(
+            root, upto, None, values={**VALUES, "options": {"policy_target": target}}
+        ).numbers
+        for target in ("auto", "played", "descent_softmax")
+    }
+    assert found["auto"]["dataset"] == export(root, upto, None).numbers["dataset"]
+    coverage = {target: numbers["coverage"] for target, numbers in found.items()}
+    assert coverage == {"auto": 1.0, "played": 0.0, "descent_softmax": 0.0}
+
+
 def test_a_stopped_export_is_not_complete_and_shows_nothing(root, played):
     upto = add(root, played[:GAMES])
     spec = {"kind": KIND, "parent": None, "upto": upto, "values": VALUES}
@@ -129,6 +143,21 @@ def test_a_training_goes_on_from_its_parent_as_long_as_new_samples_allow(stocked
     assert (again["model_id"], again["steps"]) == (numbers["model_id"], numbers["steps"])
     further = train(root, made, numbers["model_id"], values={**VALUES, "passes_factor": 0.5})
     assert further.numbers["steps"] == 1  # nothing is new to this lineage
+
+
+@pytest.mark.slow
+def test_without_a_parent_the_hold_out_is_measured_once(stocked):
+    root, _, made = stocked
+    paths = Paths(root)
+    numbers = train(root, made, None).numbers
+    (report,) = (paths.runs / CONFIG / "loop").glob("*/report.json")
+    assert json.loads(report.read_bytes())["holdout"] is None
+    path = model_path(paths.model_objects, numbers["model_id"])
+    ((_, result),) = read_results(path.parent / path.stem)
+    assert (result["set_hash"], result["holdout"]["positions"]) == (
+        numbers["holdout"],
+        numbers["positions"],
+    )
 
 
 @pytest.mark.slow

@@ -17,10 +17,10 @@ CONFIGS = [(board, players) for board in BOARDS for players in (2, 3, 4)]
 
 
 @cache
-def made(board, players, hidden=64, policy=True, seed=1):
+def made(board, players, hidden=64, policy=True, seed=1, layers=2):
     """Return (spec, shape, integers, net) of random weights."""
     spec = BoardSpec.create(board, players)
-    shape = Shape(board=board, players=players, hidden=hidden, policy=policy)
+    shape = Shape(board=board, players=players, hidden=hidden, layers=layers, policy=policy)
     integers = network.quantise(network.random_weights(shape, seed=seed), shape)
     return spec, shape, integers, network.lay_out(integers, shape)
 

@@ -1,5 +1,6 @@
 """NNUE files: one id for one content, all that does not fit refused, no net where there is none."""
 
+import hashlib
 import json
 import random
 
@@ -11,13 +12,14 @@ from ringrift.nets.container import ModelError, read_model, write_model
 from ringrift.nets.loading import open_model
 from ringrift.nets.model_file import init_model, load_model
 from ringrift.nets.nnue import file
-from ringrift.nets.nnue.file import init_nnue, load_nnue, save_nnue, weights_of
+from ringrift.nets.nnue.file import calibrate_nnue, init_nnue, load_nnue, save_nnue, weights_of
 from ringrift.nets.nnue.network import Shape, random_weights
 from ringrift.rules import BoardSpec
 
 from .nets import CONFIGS
 
 SPEC = BoardSpec.create("square8", 2)
+TENSORS_OF_TWO_LAYERS = "524954bcf059213a028144411efafb5600df83d341c6958b4448e13d913733f7"
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +64,28 @@ def test_the_same_weights_are_the_same_file(model, tmp_path):
     other = init_nnue(SPEC, folder=tmp_path / "b", seed=2, hidden=32, policy=True)
     assert again.name == model.name != other.name
     assert again.read_bytes() == model.read_bytes()
+
+
+def test_the_tensors_of_two_layers_are_those_of_every_version(model):
+    _, card, arrays = read_model(model)
+    assert card["architecture"]["layers"] == [32, 32]
+    assert card["architecture"]["name"] == "ringrift-nnue/1"
+    content = hashlib.sha256()
+    for name in sorted(arrays):
+        content.update(name.encode() + arrays[name].tobytes())
+    assert content.hexdigest() == TENSORS_OF_TWO_LAYERS
+
+
+@pytest.mark.parametrize("layers", [3, 6])
+def test_deeper_nets_save_and_load(layers, tmp_path):
+    path = init_nnue(SPEC, folder=tmp_path, seed=1, hidden=32, layers=layers, policy=True)
+    loaded = load_nnue(path, SPEC)
+    assert loaded.shape.layers == layers
+    assert loaded.card["architecture"]["layers"] == [32] * layers
+    _, weights = weights_of(path, SPEC)
+    assert np.array_equal(weights["third.bias"], np.full(32, 0.5, np.float32))
+    calibrated = calibrate_nnue(loaded, (2.0, 2.0, 2.0), tmp_path)
+    assert load_nnue(calibrated, SPEC).shape == loaded.shape
 
 
 @pytest.mark.parametrize(("board", "players"), CONFIGS)
@@ -122,7 +146,12 @@ def test_another_configuration_is_refused(model, spec, expected):
         ({"kind": "cnn"}, "card_invalid"),
         ({"kind": "nnue"}, "shape_mismatch"),
         ({"architecture": {}}, "card_invalid"),
-        ({"architecture": {"hidden": 64}}, "shape_mismatch"),
+        ({"architecture": {"hidden": 32}}, "card_invalid"),
+        ({"architecture": {"hidden": 64, "layers": [32, 32]}}, "shape_mismatch"),
+        ({"architecture": {"hidden": 32, "layers": [32, 32, 32]}}, "shape_mismatch"),
+        ({"architecture": {"hidden": 32, "layers": [32, 64]}}, "card_invalid"),
+        ({"architecture": {"hidden": 32, "layers": [32] * 7}}, "card_invalid"),
+        ({"architecture": {"hidden": 32, "layers": 2}}, "card_invalid"),
         ({"probe": {"positions": "ab", "outputs": []}}, "probe_mismatch"),
     ],
 )

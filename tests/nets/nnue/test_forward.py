@@ -55,6 +55,29 @@ def test_a_position_anew(board, players):
         assert_exact(position, integers, net, work, i % 3)
 
 
+@pytest.mark.parametrize(("board", "players"), [("square8", 2), ("hex8", 3), ("square8", 4)])
+def test_every_number_of_layers(board, players):
+    nets = all_depths(board, players, hidden=32)
+    spec = nets[0][0]
+    for position in positions(spec, 12):
+        found = [assert_outputs(position, integers, net) for _, _, integers, net in nets]
+        assert len({tuple(z) for z in found}) == len(nets)
+
+
+def all_depths(board, players, hidden):
+    """Nets of two to six hidden layers; they have the same accumulators."""
+    return [made(board, players, hidden=hidden, layers=layers) for layers in range(2, 7)]
+
+
+def assert_outputs(position, integers, net):
+    """Compare the outputs of a position made anew with the reference; return them."""
+    players = position.spec.players
+    work = new_work(net, players)
+    refresh_one(position._states, board_tables(position.spec), net, work, 0)
+    assert_exact(position, integers, net, work, 0)
+    return work.spare[0]["z"][:players].tolist()
+
+
 @pytest.mark.parametrize(("board", "players"), CONFIGS)
 def test_two_hundred_plies_by_differences(board, players):
     spec, _, integers, net = made(board, players)
@@ -75,12 +98,17 @@ def test_two_hundred_plies_by_differences(board, players):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("board", "players"), CONFIGS)
 def test_ten_thousand_positions_by_differences_and_anew(board, players):
-    spec, _, integers, net = made(board, players, hidden=128)
+    nets = all_depths(board, players, hidden=128)
+    spec, _, integers, net = nets[0]
     work, tables = new_work(net, players, places=2), board_tables(spec)
     rng, position = random.Random(f"acceptance {board}{players}"), Position.of(spec)
     for _ in range(10_000):
         update_one(position._states, tables, net, work, 0, 0)
-        assert_exact(position, integers, net, work, 0)
+        x = assert_exact(position, integers, net, work, 0)
+        for _, _, deeper, other in nets[1:]:
+            spare = work.spare[0]
+            forward.outputs(other.layers, other.small[0], work.sums, work.x, players, 0, spare)
+            assert spare["z"][:players].tolist() == reference.outputs(deeper, x).tolist()
         refresh_one(position._states, tables, net, work, 1)
         assert np.array_equal(work.sums[:players], work.sums[players:])
         position._play_legal(rng.choice(position.legal_packed().tolist()))

@@ -8,7 +8,7 @@ from ringrift.nets.nnue import reference
 from ringrift.nets.nnue.network import Shape, largest_sum, quantise, random_weights
 
 from ..sampling import positions
-from .nets import CONFIGS, made
+from .nets import CONFIGS, made, reference_x
 
 SHAPE = Shape(board="square8", players=2, hidden=32, policy=True)
 
@@ -21,6 +21,21 @@ def zeros(shape=SHAPE):
 def test_a_width_that_no_vector_fits_is_refused(hidden):
     with pytest.raises(UsageError, match="hidden"):
         Shape(board="square8", players=2, hidden=hidden)
+
+
+@pytest.mark.parametrize("layers", [0, 1, 7])
+def test_a_number_of_layers_that_no_file_holds_is_refused(layers):
+    with pytest.raises(UsageError, match="hidden layers"):
+        Shape(board="square8", players=2, layers=layers)
+
+
+def test_layers_are_named_by_their_number():
+    deep = Shape(board="square8", players=2, hidden=32, layers=4)
+    inner = [name for name in deep.sizes if deep.sizes[name] == (32, 32)]
+    assert inner == ["second.weight", "third.weight", "fourth.weight"]
+    assert Shape(board="square8", players=2, hidden=32, layers=2) == Shape(
+        board="square8", players=2, hidden=32
+    )
 
 
 def test_weights_are_rounded_at_their_scales():
@@ -86,6 +101,13 @@ def test_wide_accumulators_where_sums_need_them():
     assert wide["inputs.bias"].dtype == np.int32
     weights["inputs.weight"][:, 0] = 0.5
     assert quantise(weights, SHAPE)["inputs.bias"].dtype == np.int16
+
+
+@pytest.mark.parametrize("layers", range(2, 7))
+def test_deep_fresh_nets_tell_positions_apart(layers):
+    spec, _, integers, _ = made("square8", 2, layers=layers)
+    z = [reference.outputs(integers, reference_x(integers, p)) for p in positions(spec, 20)]
+    assert np.ptp(z) > 800
 
 
 def test_fresh_nets_tell_positions_apart():

@@ -53,9 +53,11 @@ def none_of(table: SampleTable) -> SampleTable:
     return table.take(np.zeros(0, np.int64))
 
 
-def net_for(spec: BoardSpec, *, policy: bool = True, hidden: int = 32, seed: int = 1) -> NnueNet:
+def net_for(
+    spec: BoardSpec, *, policy: bool = True, hidden: int = 32, layers: int = 2, seed: int = 1
+) -> NnueNet:
     """Return a net of random weights."""
-    return start_net(spec, hidden=hidden, policy=policy, seed=seed)
+    return start_net(spec, hidden=hidden, layers=layers, policy=policy, seed=seed)
 
 
 def task_for(

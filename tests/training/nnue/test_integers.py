@@ -36,10 +36,10 @@ def refresh_one(states, boards, net, work):
     refresh(states[0], boards[0], net, work, 1)
 
 
-def trained(spec, folder):
+def trained(spec, folder, layers):
     """Train a small net to its end, where rounding is simulated; return task and model."""
     tables = [table_from(positions(spec, n, seed=n)) for n in (192, 64)]
-    net = net_for(spec, hidden=32)
+    net = net_for(spec, hidden=32, layers=layers)
     before = {name: weight.copy() for name, weight in net.weights().items()}
     task = task_for(
         *tables, net=net, batch_size=32, epochs=20, learning_rate=1e-2, symmetries="auto"
@@ -111,10 +111,17 @@ def chances_played(model, chosen):
 
 @pytest.mark.acceptance
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("board", "players"), CONFIGS)
-def test_ten_thousand_positions_of_each_configuration(board, players, tmp_path):
+@pytest.mark.parametrize(
+    ("board", "players", "layers"),
+    [
+        *((*config, 2) for config in CONFIGS),
+        *((*config, 3 + i % 4) for i, config in enumerate(CONFIGS)),
+    ],
+)
+def test_ten_thousand_positions_of_each_configuration(board, players, layers, tmp_path):
     spec = BoardSpec.create(board, players)
-    task, model = trained(spec, tmp_path)
+    task, model = trained(spec, tmp_path, layers)
+    assert model.shape.layers == layers
     _, _, tensors = read_model(model.path)
     integers = {
         name.removeprefix(INTEGERS): tensor

@@ -31,10 +31,13 @@ def whole(logits):
     return (logits.double() * 8128).round().long().tolist()
 
 
-@pytest.mark.parametrize(("board", "players"), CONFIGS)
-def test_with_rounding_outputs_are_the_integers(board, players):
+@pytest.mark.parametrize(
+    ("board", "players", "layers"),
+    [*((*config, 2) for config in CONFIGS), *(("square8", 2, layers) for layers in range(3, 7))],
+)
+def test_with_rounding_outputs_are_the_integers(board, players, layers):
     spec = BoardSpec.create(board, players)
-    chosen, net = positions(spec, 8), net_for(spec, hidden=64)
+    chosen, net = positions(spec, 8), net_for(spec, hidden=64, layers=layers)
     net.rounding = True
     with torch.no_grad():
         seats, moves = evaluated(net, batch_of(chosen, net))

@@ -2,7 +2,11 @@
 
 import pytest
 
-from ringrift.tuning.hp.confirm import Confirmation, confirm
+from ringrift.tuning.hp.confirm import Confirmation, Trained, confirm
+
+
+def side(*losses):
+    return tuple(Trained(loss=loss, model=f"m{n}") for n, loss in enumerate(losses))
 
 
 @pytest.mark.parametrize(
@@ -15,7 +19,7 @@ from ringrift.tuning.hp.confirm import Confirmation, confirm
     ],
 )
 def test_the_gain_must_exceed_the_spread(best, present, wins):
-    found = Confirmation(best=best, present=present)
+    found = Confirmation(best=side(*best), present=side(*present))
     assert found.wins is wins
     assert found.gain == pytest.approx(sum(present) / 3 - sum(best) / 3)
 
@@ -25,7 +29,7 @@ def test_both_sides_are_trained_with_the_same_new_seeds():
 
     def measure(side, seed, values):
         asked.append((side, seed, values["learning_rate"]))
-        return values["learning_rate"] + seed / 1000
+        return Trained(loss=values["learning_rate"] + seed / 1000, model=side)
 
     found = confirm(measure, {"learning_rate": 1.0}, {"learning_rate": 2.0}, seed=42)
     assert asked == [("best", n, 1.0) for n in (43, 44, 45)] + [

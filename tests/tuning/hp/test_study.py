@@ -12,7 +12,13 @@ import pytest
 from ringrift.core.errors import BusyError, NegativeResult, UsageError
 from ringrift.core.files import lock
 from ringrift.core.hyperparameters import SearchSpace
-from ringrift.tuning.hp.space import SEARCHED, as_params, as_values, distributions
+from ringrift.tuning.hp.space import (
+    SEARCHED,
+    as_params,
+    as_values,
+    distributions,
+    searched_of,
+)
 from ringrift.tuning.hp.study import (
     StudyOrder,
     TrialFailed,
@@ -20,12 +26,12 @@ from ringrift.tuning.hp.study import (
     run_study,
 )
 
-SPACE = distributions(SearchSpace(), "nnue-policy")
+SPACE = distributions(SearchSpace(), searched_of("nnue-policy"))
 WORST = 8.0
 
 
 def order(trials, *, seed=1, kind="nnue-policy", **more):
-    space = distributions(SearchSpace(), kind)
+    space = distributions(SearchSpace(), searched_of(kind))
     return StudyOrder(space=space, key={"kind": kind}, trials=trials, seed=seed, **more)
 
 
@@ -56,20 +62,26 @@ def test_trials_keep_to_the_space(tmp_path):
         assert 1e-5 <= one.values["learning_rate"] <= 1e-2
         assert one.values["batch_size"] in {128, 256, 512, 1024, 2048}
         assert one.values["hidden_dim"] in {128, 256, 384, 512, 768}
+        assert one.values["num_hidden_layers"] in range(2, 7)
     assert len({one.values["batch_size"] for one in result.trials}) > 1
 
 
-@pytest.mark.parametrize("outside", [{"batch_size": 4096}, {"hidden_dim": 100}, {"dropout": 0.9}])
+@pytest.mark.parametrize(
+    "outside",
+    [{"batch_size": 4096}, {"hidden_dim": 100}, {"dropout": 0.9}, {"num_hidden_layers": 7}],
+)
 def test_a_set_outside_the_space_is_no_proposal(outside):
     inside = {"learning_rate": 3e-4, "batch_size": 256, "weight_decay": 1e-4, "value_weight": 1.0,
-              "policy_weight": 1.0, "hidden_dim": 256, "dropout": 0.1}  # fmt: skip
+              "policy_weight": 1.0, "hidden_dim": 256, "num_hidden_layers": 2,
+              "dropout": 0.1}  # fmt: skip
     assert as_values(as_params(inside, SPACE)) == inside
     assert as_params({**inside, **outside}, SPACE) is None
 
 
 def test_the_set_in_use_is_the_first_trial(tmp_path):
     present = {"learning_rate": 3e-4, "log2_batch_size": 8, "weight_decay": 1e-4,
-               "value_weight": 1.0, "policy_weight": 1.0, "hidden_dim": 256, "dropout": 0.1}  # fmt: skip
+               "value_weight": 1.0, "policy_weight": 1.0, "hidden_dim": 256,
+               "num_hidden_layers": 2, "dropout": 0.1}  # fmt: skip
     result = run_study(bowl, order(2, first=present), tmp_path / "study.db")
     assert result.trials[0].values == as_values(present)
     assert result.trials[1].values != as_values(present)
@@ -165,7 +177,7 @@ def test_what_cannot_be_studied_is_refused(tmp_path):
     with pytest.raises(UsageError, match="at least 1"):
         run_study(bowl, order(0), path)
     with pytest.raises(UsageError, match="'cnn'"):
-        distributions(SearchSpace(), "cnn")
+        searched_of("cnn")
     run_study(bowl, order(1), path)
     with pytest.raises(UsageError, match="--resume"):
         run_study(bowl, order(2), path, resume=False)

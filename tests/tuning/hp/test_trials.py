@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ringrift.models.registry import model_path
 from ringrift.tuning.hp.study import Pruned, StudyInterrupted, TrialFailed
 from ringrift.tuning.hp.trials import TrainingTrials
 
@@ -15,7 +16,11 @@ from training.jobs import nnue_policy_job, store_of
 sys.path.pop(0)
 
 pytestmark = pytest.mark.slow
-VALUES = {"learning_rate": 1e-3, "batch_size": 128, "hidden_dim": 64, "dropout": 0.2}
+VALUES = {
+    "learning_rate": 1e-3, "batch_size": 128, "hidden_dim": 64, "num_hidden_layers": 3,
+    "dropout": 0.2,
+}  # fmt: skip
+OF_NET = ("hidden_dim", "num_hidden_layers")
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +45,15 @@ def test_the_values_of_a_trial_are_those_of_its_run(store, tmp_path):
     assert told[0][0] == 1
     assert loss == min(epoch["validation"]["loss"] for epoch in report["epochs"])
     config = json.loads((tmp_path / "hp" / "trial-0001" / "config.json").read_text())
-    used = {name: config["settings"][name]["value"] for name in VALUES if name != "hidden_dim"}
-    assert {**used, "hidden_dim": config["net"]["hidden_dim"]} == VALUES
+    used = {name: config["settings"][name]["value"] for name in VALUES if name not in OF_NET}
+    assert {**used, **{name: config["net"][name] for name in OF_NET}} == VALUES
     assert config["settings"]["epochs"] == {"value": 2, "origin": "ringrift tune hp"}
     assert not list((tmp_path / "objects").glob("*/*")), "trials are no models of the installation"
     again = made.objective(1, VALUES, lambda *_: None)
     assert again == loss
     other = made.measure("best", 7, VALUES)
-    assert other != loss
+    assert other.loss != loss
+    assert model_path(tmp_path / "hp" / "objects", other.model).is_file()
 
 
 def test_a_trial_ends_when_it_is_pruned_or_the_study_stops(store, tmp_path):

@@ -10,14 +10,17 @@ from ringrift.core.hyperparameters import (
     load_hyperparameters,
     shipped_hyperparameters,
 )
-from ringrift.tuning.hp.space import distributions
+from ringrift.tuning.hp.confirm import Trained
+from ringrift.tuning.hp.contest import Contest
+from ringrift.tuning.hp.report import outcome_of
+from ringrift.tuning.hp.space import distributions, searched_of
 from ringrift.tuning.hp.study import StudyInterrupted
 from ringrift.tuning.hp.tune import order_of, tune
 
 CONFIG = "hex8_2p"
 PRESENT = {"learning_rate": 3e-4, "batch_size": 256, "weight_decay": 1e-4, "value_weight": 1.0,
            "policy_weight": 1.0}  # fmt: skip
-SPACE = distributions(SearchSpace(), "nn")
+SPACE = distributions(SearchSpace(), searched_of("nn"))
 
 
 def lower_rates_are_worse(number, values, report):
@@ -27,9 +30,18 @@ def lower_rates_are_worse(number, values, report):
 
 def measured(gain, spread=0.0):
     """Losses of both sides: the best is lower by `gain`, seeds differ by `spread`."""
-    return lambda side, seed, values: (
-        (1.0 if side == "present" else 1.0 - gain) + spread * (seed % 3)
+    return lambda side, seed, values: Trained(
+        loss=(1.0 if side == "present" else 1.0 - gain) + spread * (seed % 3),
+        model=f"{side}-{seed}",
     )
+
+
+def games(score, *, verdict=None, tested=False, complete=True):
+    """What the nets of both sides came to in 20 games."""
+    return Contest(
+        games=20, wins=round(20 * score), losses=20 - round(20 * score), capped=0, score=score,
+        even=0.5, tested=tested, verdict=verdict, complete=complete,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -96,3 +108,71 @@ def test_an_interrupted_study_writes_nothing_and_goes_on(tmp_path, file):
     )  # fmt: skip
     assert (tuned.interrupted, tuned.entry, len(tuned.study.trials)) == (True, None, 2)
     assert run(tmp_path, file, measured(0.1)).entry is not None
+
+
+def test_a_set_that_lowers_the_loss_but_loses_its_games_is_not_written(tmp_path, file):
+    before = file.read_bytes()
+    asked = []
+
+    def play(sides):
+        asked.append([one.model for one in (*sides.best, *sides.present)])
+        return games(0.45)
+
+    tuned = run(tmp_path, file, measured(0.1, spread=0.01), play=play)
+    assert asked == [["best-2", "best-3", "best-4", "present-2", "present-3", "present-4"]]
+    assert tuned.confirmation.wins
+    assert (tuned.contest.score, tuned.entry, tuned.interrupted) == (0.45, None, False)
+    assert file.read_bytes() == before
+    assert "score 0.450 in 20 games: nothing written" in outcome_of(tuned)
+
+
+@pytest.mark.parametrize(
+    ("found", "written"),
+    [
+        (games(0.5), True),
+        (games(0.6), True),
+        (games(0.6, tested=True, verdict="accept"), True),
+        (games(0.6, tested=True, verdict="inconclusive"), False),
+        (games(0.6, tested=True, verdict="reject"), False),
+    ],
+)
+def test_games_decide_by_even_odds_or_by_their_test(tmp_path, file, found, written):
+    tuned = run(tmp_path, file, measured(0.1), play=lambda sides: found)
+    assert (tuned.entry is not None) is written
+    if written:
+        entry = load_hyperparameters(file).content.configs[CONFIG]
+        assert entry.best_elo_score == found.elo
+
+
+def test_no_games_are_played_for_a_set_that_loses_on_loss(tmp_path, file):
+    tuned = run(tmp_path, file, measured(0.0), play=lambda sides: pytest.fail("played"))
+    assert (tuned.contest, tuned.entry) == (None, None)
+
+
+def test_a_contest_that_was_stopped_writes_nothing(tmp_path, file):
+    found = games(0.9, complete=False)
+    tuned = run(tmp_path, file, measured(0.1), play=lambda sides: found)
+    assert (tuned.interrupted, tuned.entry) == (True, None)
+    assert run(tmp_path, file, measured(0.1), play=lambda sides: games(0.9)).entry is not None
+
+
+def test_the_confidence_of_a_tuned_set_grows_with_the_trials_that_it_is_the_best_of(tmp_path, file):
+    first = run(tmp_path, file, measured(0.1))
+    present = dict(first.study.best.values)
+
+    def order(trials):
+        return order_of(SPACE, PRESENT, key={"dataset": "d"}, trials=trials, seed=1, timeout_s=None)
+
+    def objective(number, values, report):
+        return 1e9
+
+    more = tune(
+        order(30), objective, lambda *_: pytest.fail("trained"), present,
+        config=CONFIG, study=tmp_path / "study.db", file=file,
+    )  # fmt: skip
+    entry = load_hyperparameters(file).content.configs[CONFIG]
+    assert entry == more.entry
+    assert (entry.confidence, entry.tuning_trials) == ("medium", 30)
+    assert entry.hyperparameters == first.entry.hyperparameters
+    assert entry.best_val_loss == first.entry.best_val_loss
+    assert entry.notes == "measured on a Tuesday"

@@ -33,15 +33,12 @@ def need_bus(run: Invocation, distributed: bool, store: Path | None = None) -> N
     """
     if not distributed:
         return
-    from ringrift.cluster.hub import read_state
-    from ringrift.loop.distributed_matches import no_bus
+    from ringrift.loop.following import need_hub
 
     paths = run.paths(create=False)
     if store is not None and store.resolve() != paths.game_store.resolve():
         raise UsageError("--db and --distributed exclude each other", where="--db")
-    state = read_state(paths.cluster / "hub")
-    if state is None or not state.process.alive:
-        raise no_bus()
+    need_hub(paths, "--distributed")
 
 
 @contextmanager
@@ -49,10 +46,11 @@ def cluster_table(
     run: Invocation, files: Mapping[str, Path], *, device: str = "cpu"
 ) -> Iterator[tuple[GameStore, HubPlayers]]:
     """Open the store to read and connect to the hub; models from elsewhere are registered first."""
-    from ringrift.loop.distributed_matches import followed, hub_players
+    from ringrift.loop.distributed_matches import hub_players
+    from ringrift.loop.following import followed
 
     paths = run.paths()
-    _register(paths.model_objects, files.values())
+    register_models(paths.model_objects, files.values())
     with (
         hub_players(paths, run.settings().values, device=device) as players,
         followed(paths.game_store) as store,
@@ -60,7 +58,8 @@ def cluster_table(
         yield store, players
 
 
-def _register(objects: Path, files: Iterable[Path]) -> None:
+def register_models(objects: Path, files: Iterable[Path]) -> None:
+    """Take models from elsewhere into the registry, where the nodes look for them."""
     from ringrift.models.registry import register
 
     for path in files:

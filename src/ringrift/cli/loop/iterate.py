@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ringrift.cli.invocation import current
 from ringrift.cli.loop.events import log_folder
-from ringrift.cli.loop.options import END, WORK, Options, asked
-from ringrift.cli.option_sets import command_of, option
+from ringrift.cli.loop.iterate_options import (
+    UNVERIFIED,
+    IterateOptions,
+    configuration,
+    require_own_stores,
+    settings_of,
+)
+from ringrift.cli.loop.options import Options, asked
+from ringrift.cli.option_sets import command_of
 from ringrift.cli.output import Column
-from ringrift.cli.shared_options import Board, ConfigKey, Players
-from ringrift.core.errors import RefusedError, UsageError
+from ringrift.core.errors import RefusedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,80 +29,6 @@ if TYPE_CHECKING:
     from ringrift.loop.run_options import RunSummary
 
 NAMES = ("profile", "seed", "workers", "no_wait", "metrics_port", "no_metrics", "dry_run")
-TEST, OLD = "Test", "Old scripts"
-SHORT = {"sq8": "square8", "sq19": "square19", "hex": "hexagonal"}
-UNVERIFIED = "unverified games cannot be trained on"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IterateOptions(Options):
-    """The values of one call."""
-
-    board: Board = "square8"
-    players: Players = 2
-    config_key: ConfigKey = None
-    iterations: Annotated[int, option("--iterations", panel=END, min=1, help="Cycles to run.")] = (
-        100
-    )
-    games_per_iter: Annotated[
-        int, option("--games-per-iter", panel=WORK, min=1, help="New games before each training.")
-    ] = 100
-    overlapped_selfplay: Annotated[
-        bool,
-        option(
-            "--overlapped-selfplay", panel=WORK, help="Go on playing while training and testing."
-        ),
-    ] = False
-    adaptive: Annotated[
-        bool, option("--adaptive", panel=WORK, help="Let test lengths follow the news.")
-    ] = False
-    promotion_threshold: Annotated[
-        float,
-        option(
-            "--promotion-threshold",
-            panel=TEST,
-            metavar="SCORE",
-            help="Score against the champion that the test looks for, above 0.5.",
-        ),
-    ] = 0.55
-    promotion_confidence: Annotated[
-        float,
-        option("--promotion-confidence", panel=TEST, help="1 minus each error rate of the test."),
-    ] = 0.95
-    eval_games: Annotated[
-        int, option("--eval-games", panel=TEST, min=2, help="Most games of the test.")
-    ] = 400
-    max_consecutive_failures: Annotated[
-        int,
-        option(
-            "--max-consecutive-failures",
-            panel=END,
-            min=1,
-            help="Failures of a stage in a row that hold the configuration.",
-        ),
-    ] = 5
-    plateau_threshold: Annotated[
-        int,
-        option(
-            "--plateau-threshold",
-            panel=TEST,
-            min=1,
-            help="Decisions without progress that count as a plateau.",
-        ),
-    ] = 5
-    resume: Annotated[
-        bool, option("--resume", panel=OLD, help="Accepted: it always goes on where it was.")
-    ] = False
-    state_file: Annotated[
-        Path | None,
-        option("--state-file", panel=OLD, metavar="FILE", help="Accepted, not used, with a note."),
-    ] = None
-    allow_legacy: Annotated[
-        bool, option("--allow-legacy", panel=OLD, help=f"Refused: {UNVERIFIED}.")
-    ] = False
-    allow_pending_gate: Annotated[
-        bool, option("--allow-pending-gate", panel=OLD, help=f"Refused: {UNVERIFIED}.")
-    ] = False
 
 
 def register(app: typer.Typer) -> None:
@@ -113,9 +43,9 @@ def register(app: typer.Typer) -> None:
 def iterate(options: IterateOptions) -> None:
     """Run a number of cycles on one configuration, with so many games each.
 
-    Reads and writes what loop run does, without shadow evaluations, tournaments and pauses between
-    trainings. It goes on where an earlier call was killed: games, models and decisions are the state.
-    At the end a row for each cycle and the champion are printed.
+    Reads and writes what loop run does, without pauses between trainings and without what comes by the
+    clock: shadow evaluations and tournaments. It goes on where an earlier call was killed: games, models
+    and decisions are the state. At the end a row for each cycle and the champion are printed.
 
     Examples: ringrift loop iterate --board square8 --iterations 10 --games-per-iter 50 | ringrift loop
     iterate --iterations 2 --dry-run
@@ -129,6 +59,7 @@ def iterate(options: IterateOptions) -> None:
     ):
         if given:
             raise RefusedError(UNVERIFIED, where=name, hint="ringrift games import")
+    require_own_stores(options, invocation.paths(create=False))
     if options.state_file is not None:
         invocation.out.note("--state-file is not used: games, models and decisions are the state")
     wanted = asked(
@@ -157,46 +88,6 @@ def iterate(options: IterateOptions) -> None:
         "iterations": rows,
     }
     invocation.out.result(fields_of, human=lambda console: show(invocation, summary, rows, console))
-
-
-def configuration(options: IterateOptions) -> str:
-    """Return the configuration that board and players, or the key, name."""
-    from ringrift.core.settings import CONFIGURATIONS
-
-    named = options.config_key or f"{SHORT.get(options.board, options.board)}_{options.players}p"
-    if named not in CONFIGURATIONS:
-        raise UsageError(
-            f"unknown configuration {named!r}; expected one of {', '.join(CONFIGURATIONS)}",
-            where="--board",
-        )
-    return named
-
-
-def settings_of(options: IterateOptions) -> dict[str, Any]:
-    """Return the settings that the options stand for."""
-    score, confidence = options.promotion_threshold, options.promotion_confidence
-    if not 0.5 < score < 1:
-        raise UsageError(
-            f"found {score}; expected above 0.5, below 1", where="--promotion-threshold"
-        )
-    if not 0.5 < confidence < 1:
-        raise UsageError(
-            f"found {confidence}; expected above 0.5, below 1", where="--promotion-confidence"
-        )
-    return {
-        "training.trigger_threshold_games": options.games_per_iter,
-        "training.min_interval_seconds": 0,
-        "promotion.elo_threshold": round(400 * math.log10(score / (1 - score)), 3),
-        "promotion.significance_level": round(1 - confidence, 9),
-        "promotion.max_games": options.eval_games,
-        "promotion.min_games": min(40, options.eval_games),
-        "promotion.cooldown_seconds": 0,
-        "promotion.max_promotions_per_day": None,
-        "safety.max_consecutive_failures": options.max_consecutive_failures,
-        "plateau_detection.elo_plateau_lookback": options.plateau_threshold,
-        "adaptive_control.enabled": options.adaptive,
-        "pipeline.overlapped_selfplay": options.overlapped_selfplay,
-    }
 
 
 def cycle_rows(config: str, since: float) -> list[dict[str, Any]]:

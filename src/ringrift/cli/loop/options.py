@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -10,12 +10,15 @@ import typer
 from ringrift.cli.completion import complete_configurations, complete_profiles
 from ringrift.cli.heavy import NoWait
 from ringrift.cli.option_sets import option
-from ringrift.core.errors import UsageError
+from ringrift.core.errors import SettingsError, UsageError
+from ringrift.core.log import get_logger
 
 if TYPE_CHECKING:
     from ringrift.cli.invocation import Invocation
     from ringrift.core.settings_loader import LoadedSettings
     from ringrift.loop.run_options import RunOptions
+
+log = get_logger(__name__)
 
 WORK, END, MACHINE, SERVED = "What to work on", "When to end", "Machine", "Served"
 ALL = "all"
@@ -167,6 +170,7 @@ def asked(invocation: Invocation, options: Options, **more: Any) -> Asked:
     """
     from ringrift.loop.run_options import RunOptions
     from ringrift.loop.scheduler import COLLECTING, collecting_triggers
+    from ringrift.selfplay.modes import mode_name
 
     profile = options.profile or default_profile()
     values: dict[str, Any] = {**more.pop("settings", {})}
@@ -176,11 +180,15 @@ def asked(invocation: Invocation, options: Options, **more: Any) -> Asked:
         values["loop.reconcile_seconds"] = options.interval
     loaded = invocation.settings(profile=profile, options=values)
     settings = loaded.values
+    if settings.selfplay.engine_mode is not None:
+        mode_name(settings.selfplay.engine_mode, where="selfplay.engine_mode")
     port = settings.metrics_port if options.metrics_port is None else options.metrics_port
     wanted = settings.metrics_enabled or options.metrics_port is not None
     configs = chosen(options.configs, settings.configurations)
     at_work = frozenset(words(options.only, "--only", stages(), default=stages()))
     collecting = at_work == COLLECTING and options.min_games is None
+    followed = FollowedHyperparameters(invocation, loaded, configs)
+    followed()  # a file that cannot be read ends the command here
     fields: dict[str, Any] = {
         "profile": profile,
         "configs": configs,
@@ -194,14 +202,22 @@ def asked(invocation: Invocation, options: Options, **more: Any) -> Asked:
         "workers": options.workers or settings.selfplay.max_concurrent_workers,
         "metrics_port": port if wanted and not options.no_metrics else None,
         "mode": options.mode,
-        "hyperparameters": merged_for(invocation, loaded, configs),
+        "hyperparameters": followed,
         "record": {**loaded.as_record(), "command": invocation.arguments},
     }
     return Asked(loaded=loaded, run=RunOptions(**{**fields, **more}))
 
 
 LOOP_TAKES = (
-    *("hidden_dim", "batch_size", "learning_rate", "weight_decay", "dropout", "warmup_epochs"),
+    *(
+        "hidden_dim",
+        "num_hidden_layers",
+        "batch_size",
+        "learning_rate",
+        "weight_decay",
+        "dropout",
+        "warmup_epochs",
+    ),
     *("value_weight", "policy_weight", "sampling_weights"),
 )
 """Hyper-parameters of the loop's trainings; how long one takes follows from its samples."""
@@ -223,6 +239,34 @@ def merged_for(
             if merged.origins[name].kind != "default"
         }
     return found
+
+
+@dataclass(slots=True)
+class FollowedHyperparameters:
+    """Merges the hyper-parameters anew when their file changes, as when a study has written it."""
+
+    invocation: Invocation
+    loaded: LoadedSettings
+    configs: tuple[str, ...]
+    _changed_ns: int | None = None
+    _found: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __call__(self) -> dict[str, dict[str, Any]]:
+        """Return those of now; a file that cannot be read any more changes nothing and is logged."""
+        from ringrift.core.hyperparameters import HYPERPARAMETERS_FILE
+
+        root = self.invocation.known_root()
+        path = None if root is None else root / HYPERPARAMETERS_FILE
+        changed_ns = path.stat().st_mtime_ns if path is not None and path.is_file() else 0
+        if changed_ns != self._changed_ns:
+            first, self._changed_ns = self._changed_ns is None, changed_ns
+            try:
+                self._found = merged_for(self.invocation, self.loaded, self.configs)
+            except SettingsError as error:
+                if first:
+                    raise
+                log.warning("hyper-parameters stay as they were", why=str(error))
+        return self._found
 
 
 def default_profile() -> str:

@@ -100,6 +100,8 @@ def conditions_of(paths: Paths, wanted: Asked, now: float) -> Conditions:
         stages=run.stages,
         mode=run.mode,
         started_at=now,
+        timed=run.timed_work,
+        hyperparameters=run.hyperparameters(),
     )
 
 

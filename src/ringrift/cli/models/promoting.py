@@ -102,7 +102,6 @@ class Promotions:
 
     def _measuring(self, config: str, stack: ExitStack, stop: Stop | None) -> Promoting:
         """Open what is stored of a configuration; with `stop` games can be played, until it says so."""
-        from ringrift.cli.models.holdout import holdout_numbers
         from ringrift.evaluation.players import MatchPlayers
         from ringrift.loop.promoting import Promoting
         from ringrift.records.store import GameStore
@@ -121,11 +120,11 @@ class Promotions:
             config=config,
             settings=self.settings,
             store=store,
-            objects=paths.model_objects,
-            holdout=holdout_numbers(self._run),
+            paths=paths,
             players=players,
             seed=self._seed,
             on_progress=self._progress(stack) if stop is not None else lambda title, games: None,
+            on_unknown=lambda why: self._run.out.note(f"hold-out {why}"),
             stop=lambda: stop is not None and stop.requested,
         )
 
@@ -203,7 +202,7 @@ class Promotions:
 
     def promote_manually(self, reference: str | None, reason: str, *, regression: bool) -> None:
         """Move the champion without a test, after games against former ones unless left out."""
-        from ringrift.models.judging import REGRESSION_ELO, upper_elo
+        from ringrift.models.judging import upper_elo
         from ringrift.models.promotion import promote_manually, require_model
 
         if not reason.strip():
@@ -221,7 +220,8 @@ class Promotions:
             if results is None:
                 return
             told = "passed"
-            worse = [r for r in results if (upper_elo(r) or 0.0) < REGRESSION_ELO]
+            least = self._rules(config).regression_elo
+            worse = [r for r in results if (upper_elo(r) or 0.0) < least]
             if worse:
                 told = f"{worse[0].title}: {worse[0].score:.2f}"
                 if self.settings.regression.hard_block:

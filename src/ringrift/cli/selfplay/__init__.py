@@ -16,10 +16,13 @@ def run(given: Options) -> None:
 
     Reads models of the data root; writes a run folder (data/selfplay/CONFIGURATION/RUN) and verified
     games into the game store. Game i follows from the seed, the configuration and i alone. Killed at
-    any instant it loses no finished game: the same line with --resume goes on.
+    any instant it loses no finished game: the same line with --resume goes on. With --hosts the
+    nodes of a running loop play the same games as jobs, and the same line goes on; what is checked
+    here by a second play is then stored already.
 
-    Exit code 1 when a game failed a check, 5 when some could not be played, 75 when the machine is
-    short, 130 and 143 after a signal, with all finished games kept.
+    Exit code 1 when a game failed a check or a limit of --hosts was over, 3 when --hosts finds no
+    job bus, 5 when some could not be played, 75 when the machine is short, 130 and 143 after a
+    signal, with all finished games kept.
 
     Examples: ringrift selfplay run --num-games 20 --engine-mode heuristic-only |
     ringrift selfplay run --board hex8 --players 3 --agent gumbel:eval=heuristic,sims=16 --dry-run

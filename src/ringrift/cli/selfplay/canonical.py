@@ -9,9 +9,10 @@ import typer
 from ringrift.cli.invocation import current
 from ringrift.cli.output import Column
 from ringrift.cli.selfplay.execute import finish, make_ready, play
+from ringrift.cli.selfplay.hosts import check_hosts
 from ringrift.cli.selfplay.plan_shown import show_plan
 from ringrift.cli.selfplay.resolve import resolve, store_path, with_profile
-from ringrift.core.errors import NegativeResult, NotRunningError
+from ringrift.core.errors import NegativeResult
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,12 +33,7 @@ def perform(preset: Preset, given: Options) -> None:
 
     invocation = current()
     given = with_profile(given)
-    if given.hosts:
-        raise NotRunningError(
-            "no job bus is reachable",
-            where="--hosts",
-            hint="without --hosts the games are played here",
-        )
+    check_hosts(given, invocation)
     settings = invocation.settings().values
     run = resolve(preset, given, invocation, settings)
     if given.dry_run:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 from ringrift.cli.option_sets import option
+from ringrift.cli.selfplay.hosts_options import HostsOptions
 
-OUTPUT, MACHINE, CHECKS = "Output", "Limits", "Checks"
+OUTPUT, CHECKS = "Output", "Checks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CanonicalOptions:
-    """Which checks are cut, where the results go, and who plays."""
+class CanonicalOptions(HostsOptions):
+    """Which checks are cut, and where the results go."""
 
     summary: Annotated[
         Path | None,
@@ -44,28 +45,6 @@ class CanonicalOptions:
             panel=CHECKS,
             min=0,
             help="Time for verification and parity; 0 is no limit, running out is not ok.",
-        ),
-    ] = 0.0
-    hosts: Annotated[
-        str | None,
-        option("--hosts", panel=MACHINE, metavar="HOST,HOST", help="Play on these cluster hosts."),
-    ] = None
-    distributed_job_timeout_seconds: Annotated[
-        float,
-        option(
-            "--distributed-job-timeout-seconds",
-            panel=MACHINE,
-            min=0,
-            help="Time for the games of --hosts; 0 is no limit.",
-        ),
-    ] = 0.0
-    distributed_fetch_timeout_seconds: Annotated[
-        float,
-        option(
-            "--distributed-fetch-timeout-seconds",
-            panel=MACHINE,
-            min=0,
-            help="Time to fetch the games of --hosts; 0 is no limit.",
         ),
     ] = 0.0
     reset_db: Annotated[

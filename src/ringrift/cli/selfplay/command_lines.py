@@ -19,7 +19,8 @@ COMMON = (
     "opening_random_moves", "opening_top_k", "opening_book", "fork_fraction",
     "swap_sides_probability", "output_dir", "record_db", "no_record_db", "lean_db", "log_jsonl",
     "resume", "dry_run", "workers", "games_per_worker", "device", "gc_interval",
-    "worker_memory_mb", "memory_constrained", "no_wait", "fail_on_anomaly",
+    "worker_memory_mb", "memory_constrained", "no_wait", "fail_on_anomaly", "hosts",
+    "distributed_job_timeout_seconds", "distributed_fetch_timeout_seconds",
 )  # fmt: skip
 """What sections 2, 4 and 5 of selfplay.md give to every command."""
 RUN = (*COMMON, "difficulty_band", "heuristic_profile", "summary_json", "intra_game_gc_interval")
@@ -41,8 +42,7 @@ GPU = (
 )  # fmt: skip
 CANONICAL = (
     *COMMON, "difficulty_band", "summary", "analysis_dir", "skip_analyses",
-    "parity_limit_games_per_db", "parity_timeout_seconds", "hosts",
-    "distributed_job_timeout_seconds", "distributed_fetch_timeout_seconds", "reset_db",
+    "parity_limit_games_per_db", "parity_timeout_seconds", "reset_db",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import typer
 from ringrift.cli.heavy import ready_for
 from ringrift.cli.invocation import current
 from ringrift.cli.output import Column
+from ringrift.cli.selfplay.hosts import NoGuard, check_hosts, playing_there
 from ringrift.cli.selfplay.order import guard_of, order_of
 from ringrift.cli.selfplay.plan_shown import plan_fields, show_plan
 from ringrift.cli.selfplay.presets import HEALTH_GAMES
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from ringrift.cli.selfplay.presets import Preset
     from ringrift.core.interrupt import Stop
     from ringrift.core.settings import Settings
-    from ringrift.selfplay.run import Outcome
+    from ringrift.selfplay.run import Guard, Outcome
     from ringrift.selfplay.summary import Session
 
 PARTLY_DONE = 5
@@ -39,6 +41,7 @@ HEALTH = "ai-healthcheck"
 def perform(preset: Preset, given: Options) -> None:
     """Play what the options ask for and print the result."""
     given = with_profile(given)
+    check_hosts(given, current())
     if given.no_numba and given.benchmark:
         raise UsageError("--benchmark measures compiled code alone", where="--no-numba")
     if given.soak_profile == HEALTH:
@@ -118,6 +121,9 @@ def _together(found: list[Outcome]) -> dict[str, Any]:
 def make_ready(given: Options, run: Resolved, invocation: Invocation, settings: Settings) -> None:
     """Refuse a missing root or a short machine before anything is written."""
     invocation.paths(create=False)
+    if given.hosts is not None:
+        ready_for(invocation, cpu=False, wait=False, config=run.plan.config, limits=settings.limits)
+        return
     ready_for(
         invocation,
         disk_gb=max(0.1, run.games * run.plan.bytes_per_game() / GIB),
@@ -145,23 +151,35 @@ def play(
     paths = invocation.paths()
     order = order_of(preset, given, run, invocation, settings)
     out = invocation.out
+    who = f"{order.workers} workers of {order.games_per_worker} games"
     out.note(
-        f"{run.plan.config}, {run.mode}, {order.games} games, seed {run.plan.seed}, {order.workers} "
-        f"workers of {order.games_per_worker} games, device {run.device.note}; {order.folder.path}"
+        f"{run.plan.config}, {run.mode}, {order.games} games, seed {run.plan.seed}, "
+        f"{who if given.hosts is None else f'on {given.hosts}'}, device {run.device.note}; "
+        f"{order.folder.path}"
     )
     for part in run.plan.unavailable:
         out.note(f"left out of {run.mode}: {part}")
-    guard = guard_of(run, paths.root, settings, invocation)
-    registered = [m for m in run.plan.models if has_model(paths.model_objects, m)]
-    with leases.held(paths.models, registered), out.progress() as progress:
+    with ExitStack() as stack:
+        pool = None
+        guard: Guard = NoGuard()
+        if given.hosts is not None:
+            pool = stack.enter_context(playing_there(given, invocation, settings, order))
+        else:
+            guard = guard_of(run, paths.root, settings, invocation)
+        registered = [m for m in run.plan.models if has_model(paths.model_objects, m)]
+        stack.enter_context(leases.held(paths.models, registered))
+        progress = stack.enter_context(out.progress())
         task = progress.task("starting workers", total=order.games, unit="games")
         outcome = play_run(
             order,
             guard=guard,
             stop=lambda: stop.requested,
-            on_progress=lambda session: _show(task, session),
+            on_progress=lambda session: _show(task, session, "" if pool is None else pool.words),
+            players=pool,
         )
         task.finish()
+        if pool is not None:
+            out.note(f"games by node: {pool.words or 'none'}")
     if given.summary_json is not None and given.soak_profile != HEALTH:
         from ringrift.selfplay.run_folder import write_json
 
@@ -170,10 +188,10 @@ def play(
     return outcome
 
 
-def _show(task: ProgressTask, session: Session) -> None:
+def _show(task: ProgressTask, session: Session, nodes: str = "") -> None:
     from ringrift.selfplay.summary import progress_words
 
-    words = progress_words(session)
+    words = ", ".join(each for each in (progress_words(session), nodes) if each)
     task.update(session.tally.games, name=f"playing ({words})" if words else "playing")
 
 
@@ -189,7 +207,7 @@ def finish(given: Options, invocation: Invocation, outcome: Outcome, stop: Stop)
         words = [word for word in invocation.arguments if word != "--resume"]
         out.note(
             "stopped; what was finished is kept. To go on: "
-            + shlex.join(["ringrift", *words, "--resume"])
+            + shlex.join(["ringrift", *words, *(["--resume"] if given.hosts is None else [])])
         )
     out.result(
         outcome.summary, ok=ok, human=lambda console: summary_table(console, outcome.summary)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ringrift.selfplay.modes import ModelSet
 
 NONE = "none"
-WITH_POLICY = ("cnn", "nnue-policy")
 MOST_KNOWN = 8
 
 
@@ -53,7 +52,7 @@ class ModelsAtHand:
 
     def model_set(self, named: str | None, *, pool_dir: Path | None) -> ModelSet:
         """Return the models for the engine modes; `named` is what was asked for by name."""
-        from ringrift.selfplay.modes import ModelSet
+        from ringrift.selfplay.modes import WITH_POLICY, ModelSet
 
         if named == NONE:
             return ModelSet(without=True, known=self._known())

@@ -14,10 +14,10 @@ from ringrift.cli.heavy import NoWait
 from ringrift.cli.option_sets import option
 from ringrift.cli.selfplay.canonical_options import (
     CHECKS,
-    MACHINE,
     OUTPUT,
     CanonicalOptions,
 )
+from ringrift.cli.selfplay.hosts_options import MACHINE
 from ringrift.cli.shared_options import Board, ConfigKey, DryRun, Players
 
 GAME, MODE, SEARCH, OPENING = "Game", "Agents", "Search", "Openings"

@@ -41,16 +41,20 @@ def order_of(
     from ringrift.selfplay.player import Hygiene
     from ringrift.selfplay.recording import Places
     from ringrift.selfplay.run import RunOrder
-    from ringrift.selfplay.run_folder import choose_folder
+    from ringrift.selfplay.run_folder import RunFolder, choose_folder
     from ringrift.selfplay.run_plan import key_of
 
     paths = invocation.paths()
     tree = run.plan.as_tree()
     key = key_of(tree)
     named = given.output_dir is not None
-    base = given.output_dir or default_folder(preset, run, paths.selfplay, key)
-    resume = given.resume or given.resume_from_jsonl
-    folder = choose_folder(base, key, resume=resume, named=named)
+    base = given.output_dir or default_folder(preset, given, run, paths.selfplay, key)
+    if given.hosts is None:
+        resume = given.resume or given.resume_from_jsonl
+        folder = choose_folder(base, key, resume=resume, named=named)
+    else:  # the run is its jobs: the same one goes on
+        folder = RunFolder(base)
+        resume = folder.started
     store = None if given.no_record_db else store_path(given, invocation)
     lines = given.log_jsonl
     if lines is None and (preset.lines_always or store is None):
@@ -63,7 +67,8 @@ def order_of(
         folder.go_on(key_of(tree), tree)
         name = folder.run
     else:
-        name = f"{preset.name}-{key}-{secrets.token_hex(3)}"
+        own = secrets.token_hex(3) if given.hosts is None else "hosts"
+        name = f"{preset.name}-{key}-{own}"
         folder.begin(_header(preset, given, run, invocation, folder, name, key, store, lines))
     return RunOrder(
         plan=_with_kept_forks(run, folder, resume=resume),
@@ -75,6 +80,7 @@ def order_of(
             store=store,
             jsonl=lines,
             kind=_kind_of(store, paths),
+            brought=given.hosts is not None,
         ),
         resume=resume,
         workers=run.workers,
@@ -136,8 +142,10 @@ def _header(
     }
 
 
-def default_folder(preset: Preset, run: Resolved, selfplay: Path, key: str) -> Path:
+def default_folder(preset: Preset, given: Options, run: Resolved, selfplay: Path, key: str) -> Path:
     """Return where a run goes that names no folder."""
+    if given.hosts is not None:
+        return selfplay / run.plan.config / f"{preset.name}-{key}-hosts"
     if preset.folder is not None:
         return selfplay / preset.folder
     return selfplay / run.plan.config / f"{preset.name}-{key}"

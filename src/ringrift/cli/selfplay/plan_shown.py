@@ -48,7 +48,7 @@ def plan_fields(
     tree = plan.as_tree()
     key = key_of(tree)
     paths = Paths(invocation.known_root() or Path.cwd())
-    folder = given.output_dir or default_folder(preset, run, paths.selfplay, key)
+    folder = given.output_dir or default_folder(preset, given, run, paths.selfplay, key)
     store = None if given.no_record_db else given.record_db or paths.game_store
     return {
         "plan": tree,

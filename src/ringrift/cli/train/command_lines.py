@@ -10,8 +10,8 @@ from ringrift.core.errors import UsageError
 COMMON = (
     "board", "players", "config_key", "data_path", "db", "jsonl", "window", "val_split",
     "sample_every_n", "min_game_length", "max_games", "max_samples", "min_move_number",
-    "max_move_number", "max_reuse", "sampling_weights", "balanced_sampling", "symmetries",
-    "augment_hex", "streaming", "warm_start", "epochs", "batch_size", "learning_rate",
+    "max_move_number", "max_reuse", "surprise_weight", "sampling_weights", "balanced_sampling",
+    "symmetries", "augment_hex", "streaming", "warm_start", "epochs", "batch_size", "learning_rate",
     "weight_decay", "warmup_epochs", "lr_scheduler", "early_stopping_patience", "value_weight",
     "q_mix", "grad_clip", "gradient_accumulation_steps", "use_ema", "ema_decay",
     "mixed_precision", "amp_dtype", "deterministic", "use_optimized", "find_lr", "run_dir",

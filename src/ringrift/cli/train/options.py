@@ -113,6 +113,18 @@ class Options:
             "training.max_reuse].",
         ),
     ] = None
+    surprise_weight: Annotated[
+        float | None,
+        option(
+            "--surprise-weight",
+            panel=SAMPLES,
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            help="Share of a sample's weight that follows how far the search left its prior "
+            "[default: 0.5].",
+        ),
+    ] = None
     sampling_weights: Annotated[
         Literal["uniform", "late_game", "phase_emphasis", "combined", "victory_type"] | None,
         option(
@@ -180,7 +192,13 @@ class Options:
     ] = None
     num_hidden_layers: Annotated[
         int | None,
-        option("--num-hidden-layers", panel=NET, min=1, help="Layers of 32; this net has 2."),
+        option(
+            "--num-hidden-layers",
+            panel=NET,
+            min=2,
+            max=6,
+            help="Of a NNUE: layers of 32 behind the accumulators [default: 2].",
+        ),
     ] = None
     policy: Annotated[
         bool,

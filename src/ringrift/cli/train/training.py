@@ -189,9 +189,9 @@ def config_of(given: Options) -> str:
 _OTHER_NAMES = {"model_size": "size", "policy_dropout": "dropout"}
 _VALUES = (
     "seed", "val_split", "sample_every_n", "min_game_length", "max_games", "max_samples",
-    "min_move_number", "max_move_number", "max_reuse", "sampling_weights", "symmetries",
-    "streaming", "model_size", "model_version", "hidden_dim", "num_hidden_layers", "epochs",
-    "batch_size", "learning_rate", "weight_decay", "warmup_epochs", "lr_scheduler",
+    "min_move_number", "max_move_number", "max_reuse", "surprise_weight", "sampling_weights",
+    "symmetries", "streaming", "model_size", "model_version", "hidden_dim", "num_hidden_layers",
+    "epochs", "batch_size", "learning_rate", "weight_decay", "warmup_epochs", "lr_scheduler",
     "early_stopping_patience", "policy_weight", "value_weight", "q_mix", "grad_clip",
     "gradient_accumulation_steps", "use_ema", "ema_decay", "label_smoothing", "mixed_precision",
     "amp_dtype", "deterministic", "policy_dropout", "temperature_start", "temperature_end",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,15 +17,12 @@ from ringrift.cli.train.options import RUN, Options
 from ringrift.core.errors import NegativeResult
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
 
     from ringrift.cli.invocation import Invocation
+    from ringrift.core.hyperparameters import StudyEvaluation
     from ringrift.tuning.hp.study import TrialOutcome
-    from ringrift.tuning.hp.tune import Tuned
-
-FILES = "runs/hp"
+    from ringrift.tuning.hp.studying import Wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +45,22 @@ class TuneOptions(Options):
         float | None,
         option("--timeout", panel=RUN, min=0, metavar="SECONDS", help="Begin no trial after."),
     ] = None
+    elo_games: Annotated[
+        int | None,
+        option(
+            "--elo-games",
+            panel=RUN,
+            min=0,
+            help="Games of the best set's nets against the present set's, 0 for none "
+            "[default: tuning_config.evaluation of the file, 20].",
+        ),
+    ] = None
 
 
 NAMES = (
     "board", "players", "config_key", "all_configs", "kind", "data_path", "db", "jsonl", "window",
     "val_split", "max_games", "max_samples", "model_size", "trials", "epochs_per_trial", "timeout",
-    "resume", "seed", "device", "no_wait", "dry_run",
+    "elo_games", "resume", "seed", "device", "no_wait", "dry_run",
 )  # fmt: skip
 
 
@@ -62,9 +69,12 @@ def hp(given: TuneOptions) -> None:
 
     Reads samples as train nn does, and config/hyperparameters.json. Each trial is a short training;
     trials that are worse than most end early. The best set and the present one are then trained
-    with three other seeds each, and only a set that wins by more than seeds differ is written into
-    config/hyperparameters.json, which keeps the old file beside it. Writes runs/hp. Killed at any
-    instant, the same line goes on with the trial it was in.
+    with three other seeds each. Where the best set's loss is lower by more than seeds differ, the
+    nets of each seed play --elo-games games in all, on openings held out from everything else and
+    with the search of promotions. A set is written into config/hyperparameters.json, which keeps the
+    old file beside it, only if its loss is lower so clearly and its nets score no less than even
+    odds (0.5 with two players, 1/N with N). Writes runs/hp. Killed at any instant, the same line
+    goes on with the trial or game it was in.
 
     Exit code 1 where no trial came to its end or a dataset has no validation games, 75 while another
     process works on the same study, 130 and 143 after a signal, with all trials kept.
@@ -105,6 +115,7 @@ def plan_of(invocation: Invocation, given: TuneOptions) -> dict[str, Any]:
         "kind": given.kind,
         "trials": given.trials,
         "epochs_per_trial": given.epochs_per_trial or tuning.evaluation.epochs_per_trial,
+        "elo_games": games_of(given, tuning.evaluation),
         "space": {
             name: getattr(tuning.search_space, name).as_text() for name in SEARCHED[given.kind]
         },
@@ -122,7 +133,7 @@ def show_plans(invocation: Invocation, plans: list[dict[str, Any]]) -> None:
             ]
             title = (
                 f"{plan['config']}, {plan['kind']}: {plan['trials']} trials of "
-                f"{plan['epochs_per_trial']} epochs"
+                f"{plan['epochs_per_trial']} epochs, {plan['elo_games']} games"
             )
             columns = [Column("searched"), Column("range"), Column("now", number=True)]
             console.print(invocation.out.table(columns, rows, title=title))
@@ -130,63 +141,48 @@ def show_plans(invocation: Invocation, plans: list[dict[str, Any]]) -> None:
     invocation.out.result({"dry_run": True, "studies": plans}, human=words)
 
 
+def games_of(given: TuneOptions, evaluation: StudyEvaluation) -> int:
+    """Return how many games the nets of both sides play."""
+    return evaluation.games_per_trial if given.elo_games is None else given.elo_games
+
+
 def study_one(invocation: Invocation, given: TuneOptions) -> dict[str, Any]:
     """Make one study; ends the program with 130 or 143 after a signal."""
     from ringrift.cli.train.optimizing import KINDS
     from ringrift.cli.train.training import job_of, prepare
-    from ringrift.core.hyperparameters import HYPERPARAMETERS_FILE, load_hyperparameters
+    from ringrift.core.hyperparameters import HYPERPARAMETERS_FILE
     from ringrift.core.interrupt import cooperative_stop
-    from ringrift.tuning.hp.space import SEARCHED, distributions
-    from ringrift.tuning.hp.trials import TrainingTrials
-    from ringrift.tuning.hp.tune import order_of, tune
+    from ringrift.tuning.hp.report import study_folder
+    from ringrift.tuning.hp.studying import Watching, make_study
 
     prepared = prepare(invocation, KINDS[given.kind], given)
-    root = invocation.paths().root
-    tuning = load_hyperparameters(root=root).content.tuning_config
-    epochs = given.epochs_per_trial or tuning.evaluation.epochs_per_trial
+    paths = invocation.paths()
     config = prepared.request.config
-    folder = root / FILES / f"{config}-{given.kind}"
     with ExitStack() as stack:
         stop = stack.enter_context(cooperative_stop())
         job = job_of(invocation, prepared, given, stack)
-        bar = stack.enter_context(invocation.out.progress()).task(
-            f"{config}: trials", total=given.trials, unit="trials"
-        )
-        trials = TrainingTrials(job, folder, epochs=epochs, stop=lambda: stop.requested)
-        present = trials.present(SEARCHED[given.kind])
-        order = order_of(
-            distributions(tuning.search_space, given.kind),
-            present,
-            key={
-                "config": config,
-                "kind": given.kind,
-                "dataset": trials.dataset,
-                "epochs": epochs,
-                "shape": prepared.request.shape.as_dict(),
-            },
-            trials=given.trials,
-            seed=given.seed,
-            timeout_s=given.timeout,
-        )
+        progress = stack.enter_context(invocation.out.progress())
+        bar = progress.task(f"{config}: trials", total=given.trials, unit="trials")
+        games = progress.task(f"{config}: games", unit="games")
 
         def on_trial(one: TrialOutcome) -> None:
             loss = one.state if one.loss is None else f"loss {one.loss:.4f}"
             bar.update(one.number, name=f"{config}: trial {one.number}, {loss}")
 
-        found = tune(
-            order,
-            trials.objective,
-            trials.measure,
-            present,
-            config=config,
-            study=folder / "study.db",
-            file=root / HYPERPARAMETERS_FILE,
+        found, fields = make_study(
+            job,
+            wanted_of(invocation, given),
+            folder=study_folder(paths.runs, config, given.kind),
+            file=paths.root / HYPERPARAMETERS_FILE,
             resume=given.resume is not False,
-            on_trial=on_trial,
-            stop=lambda: stop.requested,
+            watching=Watching(
+                on_trial=on_trial,
+                on_game=lambda done, total: games.update(done, total=total),
+                stop=lambda: stop.requested,
+            ),
         )
         bar.finish()
-    fields = fields_of(config, given.kind, folder, present, found)
+        games.finish()
     if found.interrupted:
         again = shlex.join(["ringrift", *invocation.arguments])
         invocation.out.note(f"stopped; all trials are kept. To go on: {again}")
@@ -196,25 +192,31 @@ def study_one(invocation: Invocation, given: TuneOptions) -> dict[str, Any]:
     return fields
 
 
-def fields_of(
-    config: str, kind: str, folder: Path, present: dict[str, Any], found: Tuned
-) -> dict[str, Any]:
-    """Return the JSON of one study."""
-    best = found.study.best
-    return {
-        "config": config,
-        "kind": kind,
-        "folder": str(folder),
-        "study": found.study.name,
-        "complete": found.study.complete,
-        "interrupted": found.interrupted,
-        "trials": [asdict(one) for one in found.study.trials],
-        "present": present,
-        "best": None if best is None else asdict(best),
-        "confirmation": None if found.confirmation is None else found.confirmation.as_dict(),
-        "written": found.entry is not None,
-        "confidence": None if found.entry is None else found.entry.confidence,
-    }
+def wanted_of(invocation: Invocation, given: TuneOptions) -> Wanted:
+    """Return what is asked of a study; its nets search as those of a promotion's test do."""
+    from ringrift.core.hyperparameters import load_hyperparameters
+    from ringrift.loop.measuring import search_of
+    from ringrift.tuning.hp.contest import ContestRules
+    from ringrift.tuning.hp.space import searched_of
+    from ringrift.tuning.hp.studying import Wanted
+
+    tuning = load_hyperparameters(root=invocation.known_root()).content.tuning_config
+    settings = invocation.settings().values
+    games = games_of(given, tuning.evaluation)
+    rules = None
+    if games:
+        search = search_of(settings, settings.evaluation.simulations)
+        rules = ContestRules(search=search, games=games)
+    return Wanted(
+        kind=given.kind,
+        names=searched_of(given.kind),
+        space=tuning.search_space,
+        trials=given.trials,
+        epochs=given.epochs_per_trial or tuning.evaluation.epochs_per_trial,
+        seed=given.seed,
+        timeout_s=given.timeout,
+        rules=rules,
+    )
 
 
 def show(invocation: Invocation, studies: list[dict[str, Any]], console: Console) -> None:
@@ -235,18 +237,7 @@ def show(invocation: Invocation, studies: list[dict[str, Any]], console: Console
         ]
         title = f"{one['config']}, {one['kind']}: {len(one['trials'])} trials"
         console.print(invocation.out.table(columns, rows, title=title))
-        console.print(outcome(one))
-
-
-def outcome(one: dict[str, Any]) -> str:
-    """Return one line on the comparison with the present set."""
-    sides = one["confirmation"]
-    if sides is None:
-        return "the present set is the best; nothing written"
-    words = f"gain {sides['gain']:.4f} over 3 seeds, which differ by up to {sides['spread']:.4f}"
-    if one["written"]:
-        return f"{words}: written, confidence {one['confidence']}"
-    return f"{words}: nothing written"
+        console.print(one["outcome"])
 
 
 def register(app: typer.Typer) -> None:

@@ -89,7 +89,7 @@ class PlateauDetection(Section):
     win_rate_degradation_threshold: Share = 0.40
     """score against the predecessor below which play got worse"""
     plateau_count_for_cmaes: Count = 2
-    """plateaus after which a CMA-ES study starts, where cmaes.enabled"""
+    """plateaus after which TRIGGER_CMAES is raised, where cmaes.enabled"""
 
 
 class Alerting(Section):

@@ -33,6 +33,8 @@ class PolicyTraining(Section):
     """least share of policy samples with a search distribution"""
     kl_min_samples: Count = 50
     """least number of such samples"""
+    target: Literal["auto", "played", "mcts_visits", "descent_softmax"] = "auto"
+    """what the loop's datasets teach, as data export --policy-target"""
 
 
 class Training(Section):
@@ -128,7 +130,7 @@ class Cmaes(Section):
     """Set the evolution of the heuristic's weights."""
 
     enabled: bool = False
-    """let plateaus start a study"""
+    """let plateaus raise the signal TRIGGER_CMAES"""
     auto_propagate: bool = True
     """tell the other machines of registered weights"""
     weights_config_path: Text = "config/heuristic_weights.json"

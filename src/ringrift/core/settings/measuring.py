@@ -11,6 +11,7 @@ from ringrift.core.settings.base import (
     CheckedSection,
     Conflict,
     Count,
+    CountOrZero,
     NotNegative,
     Positive,
     Section,
@@ -41,6 +42,8 @@ class Evaluation(CheckedSection):
     """seconds between full tournaments"""
     full_tournament_games: Count = 50
     """games of a full tournament per opponent"""
+    full_tournament_every_cycles: CountOrZero = 0
+    """decided candidates after which a full tournament is played at once; 0 = by the clock alone"""
     baseline_models: Agents = ("random", "heuristic", "mcts_100", "mcts_500")
     """fixed opponents"""
     min_games_for_elo: Count = 30
@@ -119,6 +122,12 @@ class Promotion(CheckedSection):
     """most promotions of a configuration in 24 h; null = no cap"""
     regression_test: bool = True
     """play the last champions before promoting"""
+    pool_size: CountOrZero = 3
+    """former champions that are played"""
+    pool_games_per_opponent: Count = 20
+    """games against each of them"""
+    pool_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """score against one of them that the upper bound must reach; null = that of -30 Elo"""
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield the rules over several keys that do not hold."""

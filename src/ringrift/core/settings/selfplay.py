@@ -64,6 +64,12 @@ class Selfplay(Section):
     """worker processes; null = the thread budget"""
     games_per_job: Count = 64
     """games of one self-play job"""
+    engine_mode: Text | None = None
+    """who plays in the loop, as selfplay run --engine-mode; null = the champion's Gumbel search"""
+    difficulty_band: Literal["canonical", "light"] = "canonical"
+    """levels of the ladder in the mode mixed"""
+    max_moves: Count | None = None
+    """plies at which the loop's games are cut; null = 500 to 2000 by board and players"""
     worker_timeout_seconds: Positive = 7200
     """time limit of one self-play job"""
     checkpoint_interval_games: Count = 100

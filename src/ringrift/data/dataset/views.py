@@ -92,6 +92,15 @@ class Views:
         queries = (f"SELECT max(seq) FROM {_view(s)} WHERE config = ?" for s in splits)  # noqa: S608
         return max(int(self._all(sql, config)[0][0] or 0) for sql in queries)
 
+    def oldest(self, ids: Sequence[str], split: str) -> int | None:
+        """Return the lowest sequence number of some games, None where none of them is on this side."""
+        found: list[int] = []
+        for first in range(0, len(ids), _VARIABLES):
+            page = ids[first : first + _VARIABLES]
+            sql = f"SELECT min(seq) FROM {_view(split)} WHERE id IN ({_marks(page)})"  # noqa: S608
+            found += [int(row[0]) for row in self._all(sql, *page) if row[0] is not None]
+        return min(found, default=None)
+
     def count(self, config: str, split: str) -> int:
         """Return the number of games of a view."""
         return int(self._all(f"SELECT count(*) FROM {_view(split)} WHERE config = ?", config)[0][0])  # noqa: S608

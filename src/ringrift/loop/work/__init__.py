@@ -5,7 +5,8 @@
 | `selfplay`, `matches` | games, played in lock step by `playing` |
 | `dataset` | the samples of one training |
 | `training`, `training_request` | a model: of random weights, or trained; what its spec asks for |
-| `verify` | the hold-out numbers of a model |
+| `verify` | hold-out numbers: of a candidate and the champion over the same games, of one model |
+| `tune` | a study of hyper-parameters |
 
 What is heavy is imported where it is used, so that a child that plays loads no torch.
 """
@@ -25,5 +26,6 @@ WORK: Mapping[JobKind, str] = {
     "dataset": f"{__name__}.dataset:run",
     "train": f"{__name__}.training:run",
     "verify": f"{__name__}.verify:run",
+    "tune": f"{__name__}.tune:run",
 }
 """The function of each kind of job, as `module:name`."""

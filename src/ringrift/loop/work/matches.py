@@ -9,11 +9,9 @@ from ringrift.cluster.job_child import Outcome
 from ringrift.core.errors import DataError
 from ringrift.core.paths import Paths
 from ringrift.loop.job_specs import checked
-from ringrift.loop.work.playing import Clock, play, stored_indices
+from ringrift.loop.work.playing import Clock, device_of, files_of, play, stored_indices
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ringrift.cluster.job_child import JobContext
     from ringrift.evaluation.plans import MatchPlan
     from ringrift.loop.job_specs import MatchSpec
@@ -37,8 +35,8 @@ def run(context: JobContext) -> Outcome:
     _check(plan, asked)
     known = stored_indices(paths.game_store, plan.hash, "match").intersection(asked.games)
     left = [index for index in asked.games if index not in known]
-    device = "cuda" if context.job.needs.gpu else "cpu"
-    job = match_job(plan, _files(plan, paths.model_objects), device=device)
+    models = {agent.model_id for agent in plan.participants if agent.model_id is not None}
+    job = match_job(plan, files_of(models, context), device=device_of(context))
     done: set[int] = set()
     aborted: list[dict[str, object]] = []
     with BatchWriter(context.spool(), context.subject, stop=context.stop) as out:
@@ -75,10 +73,3 @@ def _check(plan: MatchPlan, asked: MatchSpec) -> None:
     beyond = [index for index in asked.games if index >= plan.games]
     if beyond:
         raise DataError(f"game {beyond[0]} of a match of {plan.games} games", where="spec.games")
-
-
-def _files(plan: MatchPlan, objects: Path) -> dict[str, Path]:
-    from ringrift.models.registry import find_model
-
-    models = {agent.model_id for agent in plan.participants if agent.model_id is not None}
-    return {model: find_model(objects, model) for model in models}

@@ -7,6 +7,8 @@ from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ringrift.core.paths import Paths
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -19,6 +21,19 @@ if TYPE_CHECKING:
 MOST_TOGETHER = 512
 """Games in lock step: those of one job of the largest profile."""
 HELD_S = 0.1
+
+
+def device_of(context: JobContext) -> str:
+    """Return where the nets of a job's games run."""
+    return "cuda" if context.job.needs.gpu else "cpu"
+
+
+def files_of(models: Iterable[str], context: JobContext) -> dict[str, Path]:
+    """Return the files of models by their ids; raises `DataError` for one that is not here."""
+    from ringrift.models.registry import find_model
+
+    objects = Paths(context.root).model_objects
+    return {model: find_model(objects, model) for model in models}
 
 
 @cache

@@ -74,11 +74,13 @@ def random_model(paths: Paths, asked: TrainSpec) -> str:
     from ringrift.nets.nnue.file import init_nnue
 
     assert shape.hidden is not None
+    assert shape.layers is not None
     return init_nnue(
         spec,
         folder=paths.model_objects,
         seed=asked.seed,
         hidden=shape.hidden,
+        layers=shape.layers,
         policy=asked.kind == "nnue-policy",
     ).stem
 
@@ -140,6 +142,7 @@ def training_job(paths: Paths, asked: TrainSpec, context: JobContext) -> Job:
         mode="renew",
         parent=parent,
         stores=(paths.game_store,) if paths.game_store.is_file() else (),
+        holdout=False,
         curves=False,
         extra={"job": context.job.id},
     )

@@ -28,7 +28,7 @@ LOOP: Mapping[str, Any] = {
 }
 """What trainings of the loop have otherwise than those of the commands: their length follows from
 the new samples, no game is left out for its passes, policies are not sharpened."""
-SHAPE = ("encoder",)
+SHAPE = ("encoder", "num_hidden_layers")
 """Options that are of the net."""
 MOST_SEED = 1 << 31
 """Trainers mix the number of the step into the upper half of 63 bits."""
@@ -90,8 +90,12 @@ def request_of(
 def shape_of(
     kind: NetKind, config: str, values: TrainingValues, parent: Mapping[str, Any] | None = None
 ) -> Shape:
-    """Return the shape of the net: what is asked for, else that of the parent, else the default."""
+    """Return the shape of the net: what is asked for, else that of the parent, else the default.
+
+    A NNUE keeps the number of hidden layers of its parent; what is asked for is that of a new one.
+    """
     from ringrift.nets.encoders import DEFAULT
+    from ringrift.nets.nnue.network import LAYERS
     from ringrift.training.request import HIDDEN_OF_BOARD, OWN, Shape
 
     before = {} if parent is None else parent["architecture"]
@@ -103,7 +107,8 @@ def shape_of(
             size=values.model_size or before.get("size") or OWN["cnn"]["size"], encoder=encoder
         )
     default = HIDDEN_OF_BOARD[config.rsplit("_", 1)[0]]
-    return Shape(hidden=values.hidden_dim or before.get("hidden") or default)
+    layers = len(before.get("layers", ())) or values.options.get("num_hidden_layers", LAYERS)
+    return Shape(hidden=values.hidden_dim or before.get("hidden") or default, layers=layers)
 
 
 def steps_of(

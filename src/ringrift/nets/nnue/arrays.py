@@ -17,7 +17,10 @@ from ringrift.nets.nnue import features
 from ringrift.rules.layout import MAX_CELLS
 
 WIDTH = 32
-"""Units of the two layers behind the accumulators."""
+"""Units of each hidden layer behind the accumulators."""
+
+LEAST_LAYERS, MOST_LAYERS = 2, 6
+"""Hidden layers that a net may have."""
 
 POLICY_WIDTH = 64
 MOST_ACTIVE = 7 * MAX_CELLS + 1 + features.SLOTS
@@ -25,8 +28,10 @@ MOST_ACTIVE = 7 * MAX_CELLS + 1 + features.SLOTS
 SMALL = np.dtype(
     [
         ("first_bias", np.int32, (WIDTH,)),  # scale 64 * 127, as every bias but that of inputs
-        ("second", np.int8, (WIDTH, WIDTH)),  # scale 64, as every weight behind the accumulators
-        ("second_bias", np.int32, (WIDTH,)),
+        # scale 64, as every weight behind the accumulators
+        ("inner", np.int8, (MOST_LAYERS - 1, WIDTH, WIDTH)),
+        ("inner_bias", np.int32, (MOST_LAYERS - 1, WIDTH)),
+        ("inners", np.int32),  # hidden layers after the first
         ("last", np.int8, (WIDTH,)),
         ("last_bias", np.int32),
         ("head_bias", np.int32, (POLICY_WIDTH,)),

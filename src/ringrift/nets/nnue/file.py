@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ringrift.core.errors import UsageError
 from ringrift.nets.calibration import Temperatures, calibration_field, temperatures_of
 from ringrift.nets.container import (
     SCHEMA,
@@ -30,6 +31,7 @@ from ringrift.nets.nnue.arrays import POLICY_WIDTH, WIDTH, Net
 from ringrift.nets.nnue.evaluator import NnueEvaluator, NnueModel, Prior
 from ringrift.nets.nnue.network import (
     INPUT_SCALE,
+    LAYERS,
     WEIGHT_SCALE,
     Shape,
     largest_sum,
@@ -79,7 +81,7 @@ def save_nnue(
         "architecture": {
             "name": "ringrift-nnue/1",
             "hidden": shape.hidden,
-            "layers": [WIDTH, WIDTH],
+            "layers": [WIDTH] * shape.layers,
             "policy": POLICY_WIDTH if shape.policy else 0,
             "parameters": sum(w.size for w in floats.values()),
             "shapes": {name: list(tensors[name].shape) for name in sorted(tensors)},
@@ -107,11 +109,14 @@ def init_nnue(
     folder: Path,
     seed: int,
     hidden: int = 256,
+    layers: int = LAYERS,
     policy: bool = False,
     label: str | None = None,
 ) -> Path:
     """Write a NNUE of random weights, marked `training: null`; return its path."""
-    shape = Shape(board=spec.board, players=spec.players, hidden=hidden, policy=policy)
+    shape = Shape(
+        board=spec.board, players=spec.players, hidden=hidden, layers=layers, policy=policy
+    )
     weights = random_weights(shape, seed=seed)
     return save_nnue(weights, shape, spec, folder, training=None, label=label)
 
@@ -178,14 +183,23 @@ def _fit(spec: BoardSpec) -> Card:
 def _shape(card: Card, ref: str) -> Shape:
     architecture = card["architecture"]
     try:
-        return Shape(
+        widths = list(architecture["layers"])
+        shape = Shape(
             board=str(card["board"]),
             players=int(card["players"]),
             hidden=int(architecture["hidden"]),
+            layers=len(widths),
             policy=card["kind"] == "nnue-policy",
         )
     except (KeyError, ValueError, TypeError):
         raise ModelError("card_invalid", ref, "card field architecture is incomplete") from None
+    except UsageError as error:
+        detail = f"card field architecture: {error.message}"
+        raise ModelError("card_invalid", ref, detail) from None
+    if widths != [WIDTH] * len(widths):
+        detail = f"card field architecture.layers is {widths}; expected {WIDTH} for each layer"
+        raise ModelError("card_invalid", ref, detail)
+    return shape
 
 
 def _wide(integers: Mapping[str, NDArray[Any]]) -> bool:

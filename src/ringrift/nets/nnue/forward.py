@@ -1,5 +1,5 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
-"""From accumulators to outputs: two layers per seat, the values of seats, the logits of moves.
+"""From accumulators to outputs: the layers of each seat, the values of seats, the logits of moves.
 
 Products are of int16 and sums of int32, each cast back as it is made: widened to 64 bits they cost
 twice the time. A loop that makes one sum compiles to multiply-add instructions; one that shares its
@@ -62,10 +62,13 @@ def layer(weights, first, bias, x, p, y):
 def inner_layers(small, spare):
     """Return the output of the seat whose first layer is in `spare.y[0]`."""
     y = spare.y
-    layer(small.second, 0, small.second_bias, y, 0, y[1])
+    at = 0
+    for k in range(small.inners):
+        layer(small.inner[k], 0, small.inner_bias[k], y, at, y[1 - at])
+        at = 1 - at
     z = np.int32(small.last_bias)
     for j in range(WIDTH):
-        z = np.int32(z + np.int32(y[1, j]) * np.int32(small.last[j]))
+        z = np.int32(z + np.int32(y[at, j]) * np.int32(small.last[j]))
     return z
 
 

@@ -7,12 +7,13 @@ lies between 0 and 1, and as the integers that play:
 |---|---|---|---|
 | `inputs.weight`, `inputs.bias` | [F, H], [H] | int16; the bias int32 where sums need it | 127 |
 | `first.weight`, `first.bias` | [32, 2 H], [32] | int8, int32 | 64, 8128 |
-| `second.weight`, `second.bias` | [32, 32], [32] | int8, int32 | 64, 8128 |
+| `second.weight`, `second.bias` ... `sixth` | [32, 32], [32] | int8, int32 | 64, 8128 |
 | `last.weight`, `last.bias` | [1, 32], [1] | int8, int32 | 64, 8128 |
 | `policy.weight`, `policy.bias` | [64, 2 H], [64] | int8, int32 | 64, 8128 |
 | `policy.rows` | [R, 64] | int8 | 64 |
 
-The last three exist in a net with a policy head only.
+There are two to six hidden layers, named by their number. The last three tensors exist in a net
+with a policy head only.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ from numpy.typing import NDArray
 from ringrift.core.errors import UsageError
 from ringrift.nets.calibration import UNCALIBRATED, Temperatures
 from ringrift.nets.nnue import features
-from ringrift.nets.nnue.arrays import POLICY_WIDTH, SMALL, WIDTH, Net, aligned
+from ringrift.nets.nnue.arrays import (
+    LEAST_LAYERS,
+    MOST_LAYERS,
+    POLICY_WIDTH,
+    SMALL,
+    WIDTH,
+    Net,
+    aligned,
+)
 from ringrift.nets.nnue.rows import policy_rows
 from ringrift.rules.geometry import geometry
 
@@ -41,16 +50,26 @@ LARGEST_INT16 = 32_767
 LARGEST_BIAS = 1 << 30
 """Of the layers, as an integer: with it no sum of a layer leaves int32."""
 
+LAYERS = 2
+"""Hidden layers where nobody asks for more."""
+
+LAYER_NAMES = ("first", "second", "third", "fourth", "fifth", "sixth")
+
 Weights = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What fixes the tensors of a net: `hidden` is H; `policy` says whether it has that head."""
+    """What fixes the tensors of a net.
+
+    `hidden` is H, `layers` the number of hidden layers behind the accumulators, 2 to 6; `policy`
+    says whether it has that head.
+    """
 
     board: str
     players: int
     hidden: int = 256
+    layers: int = LAYERS
     policy: bool = False
 
     def __post_init__(self) -> None:
@@ -58,11 +77,21 @@ class Shape:
             raise UsageError(
                 f"hidden is {self.hidden}; expected a multiple of 32 up to 4096", hint="256"
             )
+        if not LEAST_LAYERS <= self.layers <= MOST_LAYERS:
+            raise UsageError(
+                f"{self.layers} hidden layers; expected {LEAST_LAYERS} to {MOST_LAYERS}",
+                hint=str(LAYERS),
+            )
 
     @property
     def kind(self) -> str:
         """The kind of model that a card names."""
         return "nnue-policy" if self.policy else "nnue"
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the hidden layers, from the accumulators on."""
+        return LAYER_NAMES[: self.layers]
 
     @property
     def sizes(self) -> dict[str, tuple[int, ...]]:
@@ -73,11 +102,10 @@ class Shape:
             "inputs.bias": (h,),
             "first.weight": (WIDTH, 2 * h),
             "first.bias": (WIDTH,),
-            "second.weight": (WIDTH, WIDTH),
-            "second.bias": (WIDTH,),
-            "last.weight": (1, WIDTH),
-            "last.bias": (1,),
         }
+        for name in self.layer_names[1:]:
+            found |= {f"{name}.weight": (WIDTH, WIDTH), f"{name}.bias": (WIDTH,)}
+        found |= {"last.weight": (1, WIDTH), "last.bias": (1,)}
         if self.policy:
             found["policy.weight"] = (POLICY_WIDTH, 2 * h)
             found["policy.bias"] = (POLICY_WIDTH,)
@@ -90,7 +118,7 @@ def random_weights(shape: Shape, *, seed: int) -> Weights:
     spread = {
         "inputs.weight": 0.05,
         "first.weight": (2 * shape.hidden) ** -0.5 * 2,
-        "second.weight": WIDTH**-0.5 * 2,
+        **{f"{name}.weight": WIDTH**-0.5 * 2 for name in LAYER_NAMES[1:]},
         "last.weight": WIDTH**-0.5,
         "policy.weight": (2 * shape.hidden) ** -0.5 * 2,
         "policy.rows": POLICY_WIDTH**-0.5 / 2,
@@ -198,8 +226,10 @@ def lay_out(
     net.inputs[-1] = integers["inputs.bias"]
     net.layers[:WIDTH] = integers["first.weight"]
     small["first_bias"] = integers["first.bias"]
-    small["second"] = integers["second.weight"]
-    small["second_bias"] = integers["second.bias"]
+    for k, name in enumerate(shape.layer_names[1:]):
+        small["inner"][k] = integers[f"{name}.weight"]
+        small["inner_bias"][k] = integers[f"{name}.bias"]
+    small["inners"] = shape.layers - 1
     small["last"] = integers["last.weight"][0]
     small["last_bias"] = integers["last.bias"][0]
     small["unit"] = BIAS_SCALE * np.array(temperatures)

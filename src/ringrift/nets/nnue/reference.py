@@ -105,7 +105,10 @@ def layer_inputs(sums: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def outputs(integers: Integers, x: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the output of each seat, scale 8128, `int64[P]`."""
-    y = _layer(integers, "second", _layer(integers, "first", x))
+    y = x
+    for name in ("first", "second", "third", "fourth", "fifth", "sixth"):
+        if f"{name}.weight" in integers:
+            y = _layer(integers, name, y)
     z = y @ integers["last.weight"].T.astype(np.int64) + integers["last.bias"]
     return np.asarray(z[:, 0])
 

@@ -7,16 +7,24 @@ from ringrift.training.holdout_evaluation.evaluate import (
     Options,
     evaluate,
 )
-from ringrift.training.holdout_evaluation.games import SeenGames
+from ringrift.training.holdout_evaluation.games import HeldOut, SeenGames, age_of
 from ringrift.training.holdout_evaluation.measures import Figures
-from ringrift.training.holdout_evaluation.results import read_results, result_path, write_result
+from ringrift.training.holdout_evaluation.results import (
+    read_result,
+    read_results,
+    result_path,
+    write_result,
+)
 
 __all__ = [
     "Evaluation",
     "Figures",
+    "HeldOut",
     "Options",
     "SeenGames",
+    "age_of",
     "evaluate",
+    "read_result",
     "read_results",
     "result_path",
     "write_result",

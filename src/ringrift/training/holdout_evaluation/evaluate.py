@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,12 @@ import numpy as np
 from ringrift.core.errors import NegativeResult
 from ringrift.data.dataset.values import VICTORY_TYPES
 from ringrift.training.holdout_evaluation.games import (
+    ANY_AGE,
+    LEAST_POSITIONS,
     MOST_GAMES,
+    VERSION,
+    Age,
+    HeldOut,
     SeenGames,
     held_out,
     trained_on,
@@ -38,10 +42,6 @@ if TYPE_CHECKING:
 
     from ringrift.rules import BoardSpec
     from ringrift.training.measuring.games import Side
-
-LEAST_POSITIONS = 200
-VERSION = 2
-"""Rises whenever the same games and model would give other figures."""
 
 
 class Model(Protocol):
@@ -77,18 +77,23 @@ class Options:
     seen: SeenGames = field(default_factory=SeenGames)
     most_games: int = MOST_GAMES
     """hold-out games measured at most; of more a part is taken by the hash of their ids"""
-    upto: int | None = None
-    """highest sequence number of a game that counts"""
+    age: Age = ANY_AGE
+    """of the games that count"""
     on_games: Callable[[int, int], None] = lambda _done, _total: None
+
+    def held_out(self, spec: BoardSpec) -> HeldOut:
+        """Return the hold-out games of these rules that are measured."""
+        return held_out(self.stores, spec, self.seen.lineage, most=self.most_games, age=self.age)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """What a model loses on hold-out games, and how much more than on its training games.
 
-    `source` says where the training games are known from; `holdout.games` of `held` hold-out games
-    were measured, `left_out` were not because the lineage has seen them. Of `datasets` of the lineage
-    `datasets_unknown` have games that nobody can list, and `ancestors_unknown` models have no card.
+    `set_hash` names the hold-out games. `source` says where the training games are known from;
+    `holdout.games` of `held` hold-out games were measured, `left_out` were not because the lineage
+    has seen them. Of `datasets` of the lineage `datasets_unknown` have games that nobody can list,
+    and `ancestors_unknown` models have no card.
     `seen` are hold-out positions that occur in the training games too. `strata` has figures by
     stage, seat and end of the game.
     """
@@ -140,17 +145,19 @@ class Evaluation:
         }
 
 
-def evaluate(model: Model, options: Options) -> Evaluation:
+def evaluate(model: Model, options: Options, held: HeldOut | None = None) -> Evaluation:
     """Measure `model` on hold-out games of its configuration and on games it learned from.
 
-    Raises `NegativeResult` (unknown) with fewer than 200 positions on a side.
+    `held` are the hold-out games where they have been chosen already. Raises `NegativeResult`
+    (unknown) with fewer than 200 positions on a side.
     """
     training: Mapping[str, Any] = model.card["training"] or {}
     seen = options.seen
-    stores, upto = options.stores, options.upto
-    held = held_out(stores, model.spec, seen.lineage, most=options.most_games, upto=upto)
-    source, trained = trained_on(stores, model.spec, seen.own, upto=upto)
-    learned = trained.drawn(len(held.side) if options.train_loss is None else 0)
+    held = options.held_out(model.spec) if held is None else held
+    source, trained = trained_on(options.stores, model.spec, seen.own)
+    learned = trained.drawn(0)
+    if options.train_loss is None:
+        learned = trained.drawn(len(held.side)).filled(trained, LEAST_POSITIONS)
     q_mix = _q_mix(training)
     total = len(held.side) + len(learned)
     held_side = _Measured.of(model, held.side, q_mix, lambda n: options.on_games(n, total))
@@ -163,8 +170,7 @@ def evaluate(model: Model, options: Options) -> Evaluation:
     sides = [side for side in (held_side, learned_side) if len(side.rows)]
     if all(has_searches(side.rows) for side in sides):
         held_side, learned_side = held_side.of_searches(), learned_side.of_searches()
-    set_hash = _set_hash(held.side, learned, options.train_loss, q_mix)
-    seed = int(set_hash[:12], 16)
+    seed = int(held.set_hash[:12], 16)
     gap = held_side.gap(
         learned_side if options.train_loss is None else float(options.train_loss),
         "value",
@@ -178,7 +184,7 @@ def evaluate(model: Model, options: Options) -> Evaluation:
     return Evaluation(
         model=model.id,
         config=model.spec.config,
-        set_hash=set_hash,
+        set_hash=held.set_hash,
         source=source,
         held=held.found,
         left_out=held.left_out,
@@ -211,11 +217,6 @@ def _require(side: _Measured, name: str, model: Model) -> None:
             where=model.spec.config,
             hint="ringrift selfplay run, which makes games",
         )
-
-
-def _set_hash(held: Side, learned: Side, train_loss: float | None, q_mix: float) -> str:
-    parts = [str(VERSION), repr(train_loss), repr(q_mix), *held.ids, "|", *learned.ids]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

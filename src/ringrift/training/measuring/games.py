@@ -59,6 +59,30 @@ class Side:
         """Return those games that are among these."""
         return self._of([game for game in self.games if game[1].id in ids])
 
+    def count_valued(self, most: int) -> int:
+        """Count the positions whose game says what they are worth, until there are so many."""
+        count = 0
+        for positions in self.positions():
+            count += int(np.count_nonzero(positions.table.value_weight))
+            if count >= most:
+                break
+        return count
+
+    def filled(self, further: Side, least: int) -> Side:
+        """Return the games with as many of the further ones, first stored first, as it needs.
+
+        It needs `least` positions with a value; where all of them have fewer, all are taken.
+        """
+        found, plays = list(self.games), {row.play for _, row in self.games}
+        count = self.count_valued(least)
+        for game in sorted(further.games, key=lambda game: game[1].seq):
+            if count >= least:
+                break
+            if game[1].play not in plays:
+                found.append(game)
+                count += self._of([game]).count_valued(least)
+        return self._of(sorted(found, key=lambda game: game[1].id))
+
     def newest(self, most: int) -> Side:
         """Return the games played last, at most so many."""
         return self._of(sorted(self.games, key=lambda game: -game[1].played_at)[:most])
@@ -115,11 +139,16 @@ class Side:
 
 
 def find_games(
-    stores: Sequence[Path], spec: BoardSpec, split: str, *, upto: int | None = None
+    stores: Sequence[Path],
+    spec: BoardSpec,
+    split: str,
+    *,
+    since: int = 0,
+    upto: int | None = None,
 ) -> Side:
     """Return the finished games of these rules on one side of the stores, each play once.
 
-    Games with a sequence number above `upto` do not count.
+    Games with a sequence number below `since` or above `upto` do not count.
     """
     best: dict[str, Found] = {}
     for number, path in enumerate(stores):
@@ -127,7 +156,7 @@ def find_games(
             for row in views.rows(spec.config, split):
                 if row.spec_hash != spec.hash or row.end not in COMPLETED:
                     continue
-                if upto is not None and row.seq > upto:
+                if row.seq < since or (upto is not None and row.seq > upto):
                     continue
                 other = best.get(row.play)
                 if other is None or row.id < other[1].id:

@@ -47,8 +47,9 @@ class NnueNet(nn.Module):
 
     def seat_logits(self, x: Tensor) -> Tensor:
         """Return the logits of the seats, `[B, n]`."""
-        y = self._layer("second", self._layer("first", x))
-        return self._output(self._affine("last", y).squeeze(2))
+        for name in self.shape.layer_names:
+            x = self._layer(name, x)
+        return self._output(self._affine("last", x).squeeze(2))
 
     def move_logits(self, x: Tensor, entries: Tensor, pointer: Tensor) -> Tensor:
         """Return the logits of all places for moves, `[B, M]`; `x`: `[B, 2 H]` of the movers.

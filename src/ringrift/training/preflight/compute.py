@@ -152,7 +152,7 @@ def _float(weights: Mapping[str, NDArray[Any]], inputs: Sequence[Sequence[int]])
     clipped = np.clip(sums, 0, 1)
     others = np.stack([np.delete(clipped, p, 0).max(0) for p in range(len(clipped))])
     x = np.concatenate((clipped, others), 1)
-    for name in ("first", "second"):
+    for name in network.LAYER_NAMES[: network.LAYERS]:
         x = np.clip(x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"], 0, 1)
     found: NDArray[Any] = (x @ weights["last.weight"].T + weights["last.bias"])[:, 0]
     return found

@@ -1,4 +1,4 @@
-"""Train the best set and the present one with several seeds; only a clear winner is kept.
+"""Train the best set and the present one with several seeds; only a clear winner goes on.
 
 The minimum of many noisy trials is lucky; three fresh seeds on each side are not chosen.
 """
@@ -12,26 +12,36 @@ from typing import Any
 
 SEEDS = 3
 
-Measure = Callable[[str, int, Mapping[str, Any]], float]
-"""`measure(side, seed, hyperparameters)` trains with another seed and returns the loss."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """One training of a side: its best validation loss, nats, and the id of its model."""
+
+    loss: float
+    model: str
+
+
+Measure = Callable[[str, int, Mapping[str, Any]], Trained]
+"""`measure(side, seed, hyperparameters)` trains with another seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """Losses of both sides, one for each seed."""
+    """The trainings of both sides, one for each seed."""
 
-    best: tuple[float, ...]
-    present: tuple[float, ...]
+    best: tuple[Trained, ...]
+    present: tuple[Trained, ...]
 
     @property
     def gain(self) -> float:
         """By how much the mean loss of the best set is lower."""
-        return statistics.fmean(self.present) - statistics.fmean(self.best)
+        best, present = self._losses
+        return statistics.fmean(present) - statistics.fmean(best)
 
     @property
     def spread(self) -> float:
         """How far apart seeds lie: the larger range of the two sides."""
-        return max(max(side) - min(side) for side in (self.best, self.present))
+        return max(max(side) - min(side) for side in self._losses)
 
     @property
     def wins(self) -> bool:
@@ -40,13 +50,18 @@ class Confirmation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
+        best, present = self._losses
         return {
-            "best": list(self.best),
-            "present": list(self.present),
+            "best": best,
+            "present": present,
             "gain": self.gain,
             "spread": self.spread,
             "wins": self.wins,
         }
+
+    @property
+    def _losses(self) -> tuple[list[float], list[float]]:
+        return [one.loss for one in self.best], [one.loss for one in self.present]
 
 
 def confirm(

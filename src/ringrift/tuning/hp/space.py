@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import (
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from ringrift.core.hyperparameters import Range, SearchSpace
 
 COMMON = ("learning_rate", "batch_size", "weight_decay", "value_weight", "policy_weight")
+OF_NNUE = ("hidden_dim", "num_hidden_layers")
 SEARCHED: Mapping[str, tuple[str, ...]] = {
     "nn": COMMON,
-    "nnue": ("learning_rate", "batch_size", "hidden_dim", "weight_decay"),
-    "nnue-policy": (*COMMON, "hidden_dim", "dropout"),
+    "nnue": ("learning_rate", "batch_size", "weight_decay", *OF_NNUE),
+    "nnue-policy": (*COMMON, *OF_NNUE, "dropout"),
 }
-"""The hyper-parameters that a kind of net has; the layers of a NNUE are fixed by its format."""
+"""The hyper-parameters that a kind of net has."""
 
 POWER = "log2_"
 """Powers of two are searched by their exponent, under this name."""
@@ -32,14 +33,19 @@ POWER = "log2_"
 Distributions = dict[str, BaseDistribution]
 
 
-def distributions(space: SearchSpace, kind: str) -> Distributions:
-    """Return the distribution of each searched value; raises `UsageError` for an unknown kind."""
+def searched_of(kind: str) -> tuple[str, ...]:
+    """Return the names that a study of a kind searches; raises `UsageError` for an unknown one."""
     if kind not in SEARCHED:
         raise UsageError(
             f"found {kind!r}; expected one of {', '.join(SEARCHED)}", where="--kind", hint="nn"
         )
+    return SEARCHED[kind]
+
+
+def distributions(space: SearchSpace, names: Iterable[str]) -> Distributions:
+    """Return the distribution of each searched value."""
     found: Distributions = {}
-    for name in SEARCHED[kind]:
+    for name in names:
         searched: Range = getattr(space, name)
         if searched.type == "power_of_two":
             found[POWER + name] = IntDistribution(

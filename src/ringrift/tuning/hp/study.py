@@ -27,7 +27,8 @@ WARMUP_EPOCHS = 3
 STARTUP_TRIALS = 5
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 DIVERGED = "diverged"
-"""User attribute of a trial without a value; a failed one that lacks it died with its process."""
+"""User attribute of a trial without a value, and why; a failed one that lacks it died with its
+process."""
 
 
 class Pruned(Exception):
@@ -50,12 +51,19 @@ Objective = Callable[[int, Mapping[str, Any], Report], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """One finished trial, numbered from 1; `loss` is None unless `state` is `complete`."""
+    """One finished trial, numbered from 1; `loss` is None unless `state` is `complete`.
+
+    `losses` are the validation losses of its epochs as far as they were reported, `error` says why a
+    failed one has none.
+    """
 
     number: int
     values: dict[str, Any]
     state: str
     loss: float | None
+    losses: tuple[float, ...] = ()
+    seconds: float | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,18 +187,18 @@ def _one(study: optuna.Study, objective: Objective, order: StudyOrder, made: int
         loss = objective(made + 1, as_values(trial.params), report)
     except Pruned:
         study.tell(trial, state=TrialState.PRUNED)
-    except TrialFailed:
-        _fail(study, trial)
+    except TrialFailed as error:
+        _fail(study, trial, str(error))
     else:
         if math.isfinite(loss):
             study.tell(trial, loss)
         else:
-            _fail(study, trial)
+            _fail(study, trial, f"loss {loss}")
     return _outcome(made + 1, study.trials[trial.number])
 
 
-def _fail(study: optuna.Study, trial: Trial) -> None:
-    trial.set_user_attr(DIVERGED, value=True)
+def _fail(study: optuna.Study, trial: Trial, why: str) -> None:
+    trial.set_user_attr(DIVERGED, why)
     study.tell(trial, state=TrialState.FAIL)
 
 
@@ -201,6 +209,11 @@ def _outcome(number: int, trial: FrozenTrial) -> TrialOutcome:
         values=as_values(trial.params),
         state="failed" if trial.state == TrialState.FAIL else trial.state.name.lower(),
         loss=trial.value if complete else None,
+        losses=tuple(
+            loss for _, loss in sorted(trial.intermediate_values.items()) if math.isfinite(loss)
+        ),
+        seconds=None if trial.duration is None else trial.duration.total_seconds(),
+        error=trial.user_attrs.get(DIVERGED),
     )
 
 

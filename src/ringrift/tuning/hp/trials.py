@@ -18,10 +18,11 @@ from ringrift.training.engine.run_folder import METRICS
 from ringrift.training.engine.tally import TrainingDiverged
 from ringrift.training.run import Job, run_training
 from ringrift.training.sources import Source, find_samples
+from ringrift.tuning.hp.confirm import Trained
 from ringrift.tuning.hp.study import Pruned, Report, StudyInterrupted, TrialFailed
 
 STUDY = Origin("option", "ringrift tune hp")
-OF_SHAPE = {"hidden_dim": "hidden"}
+OF_SHAPE = {"hidden_dim": "hidden", "num_hidden_layers": "layers"}
 
 
 class TrainingTrials:
@@ -65,13 +66,14 @@ class TrainingTrials:
 
     def objective(self, number: int, values: Mapping[str, Any], report: Report) -> float:
         """Train one set and return its best validation loss at unit weights."""
-        return self._train(f"trial-{number:04}", values, self._job.request.settings.seed, report)
+        seed = self._job.request.settings.seed
+        return self._train(f"trial-{number:04}", values, seed, report).loss
 
-    def measure(self, side: str, seed: int, values: Mapping[str, Any]) -> float:
-        """Train one side of a confirmation and return its best validation loss."""
+    def measure(self, side: str, seed: int, values: Mapping[str, Any]) -> Trained:
+        """Train one side of a confirmation."""
         return self._train(f"{side}-{seed}", values, seed, lambda epoch, loss: None)
 
-    def _train(self, name: str, values: Mapping[str, Any], seed: int, report: Report) -> float:
+    def _train(self, name: str, values: Mapping[str, Any], seed: int, report: Report) -> Trained:
         folder = self._folder / name
         watch = _EpochWatch(folder / METRICS, report)
         try:
@@ -80,7 +82,7 @@ class TrainingTrials:
                 stop=lambda: watch.says_stop() or self._stop(),
             )
         except TrainingDiverged as error:
-            raise TrialFailed from error
+            raise TrialFailed(str(error)) from error
         if watch.pruned:
             raise Pruned
         if found.model_id is None:
@@ -92,7 +94,7 @@ class TrainingTrials:
                 where=f"dataset {self.dataset[:12]}",
                 hint="more games, or a larger --val-split",
             )
-        return loss
+        return Trained(loss=loss, model=found.model_id)
 
     def _job_of(self, folder: Path, values: Mapping[str, Any], seed: int) -> Job:
         request = self._job.request
