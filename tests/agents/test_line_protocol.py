@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 import pytest
+from tests.unhurried import unhurried
 
 from ringrift.agents.factory import make_agent
 from ringrift.agents.hosting.line_protocol import LineProtocol
@@ -157,7 +157,6 @@ class Engine:
     """A partner in a process of its own."""
 
     def __init__(self, agent, folder):
-        clean = {name: text for name, text in os.environ.items() if "RINGRIFT" not in name}
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -166,7 +165,7 @@ class Engine:
                 *("play", "engine", "--agent", agent, "--quiet"),
             ],
             cwd=folder,
-            env=clean,
+            env=unhurried(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

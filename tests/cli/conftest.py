@@ -3,7 +3,6 @@
 import errno
 import functools
 import importlib.machinery
-import os
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Annotated
 
 import pytest
 import typer
+from tests.unhurried import only_unhurried, unhurried
 
 from ringrift.cli import main as program
 from ringrift.cli.invocation import current
@@ -20,12 +20,6 @@ from ringrift.cli.lists import list_command
 from ringrift.cli.output import Column
 from ringrift.core import errors
 from ringrift.core.interrupt import Terminated
-
-# Other work on this machine must not make a command wait where a test is about something else.
-UNHURRIED = {
-    "RINGRIFT_LIMITS__CPU_CRITICAL": "100",
-    "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
-}
 
 RAISED = {
     "negative": errors.NegativeResult,
@@ -125,10 +119,7 @@ def _probe(monkeypatch):
 def ringrift(_probe, monkeypatch, tmp_path, capsys):
     """Run a command line in an empty folder; returns (code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("RINGRIFT_")]:
-        monkeypatch.delenv(name)
-    for name, value in UNHURRIED.items():
-        monkeypatch.setenv(name, value)
+    only_unhurried(monkeypatch)
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
@@ -145,13 +136,10 @@ def spawn(tmp_path):
     """Start the installed program in an empty folder."""
 
     def start(*arguments, env=None, **popen):
-        clean = {
-            name: text for name, text in os.environ.items() if not name.startswith("RINGRIFT_")
-        }
         return subprocess.Popen(
             [sys.executable, "-c", "from ringrift.cli.main import main; main()", *arguments],
             cwd=tmp_path,
-            env={**clean, **UNHURRIED, **(env or {})},
+            env=unhurried(**(env or {})),
             stdout=popen.pop("stdout", subprocess.PIPE),
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,

@@ -318,8 +318,6 @@ def test_the_training_loop_is_measured_beside_a_bare_one(answer, monkeypatch):
 
     line = ("bench", "train", "--kind", "nnue", "--hidden-dim", "32", "--batch-size", "32")
     short = ("--samples", "256", "--seconds", "0.1", "--repeat", "2", "--threads", "1", "--no-wait")
-    monkeypatch.setenv("RINGRIFT_LIMITS__CPU_CRITICAL", "100")
-    monkeypatch.setenv("RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER", "10000")
     monkeypatch.setitem(speed.LEAST_RATIO, "nnue", 0.001)
     code, found = answer(*line, *short, "--gate")
     assert (code, found["gate"]["status"]) == (0, "passed")

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.unhurried import settings_of
 
 from ringrift.core.hyperparameters import (
     HYPERPARAMETERS_FILE,
@@ -32,7 +33,7 @@ SECRET = "s3cret-word-of-the-cluster"
 @pytest.fixture(autouse=True)
 def _no_settings(ringrift, monkeypatch):
     """Take back what the fixture sets so that no command waits for the machine."""
-    for name in [name for name in os.environ if name.startswith("RINGRIFT_")]:
+    for name in settings_of(os.environ):
         monkeypatch.delenv(name)
 
 

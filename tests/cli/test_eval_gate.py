@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unhurried import UNHURRIED
 
 from ringrift.models.decisions import append, read_chain
 from ringrift.nets.nnue.file import init_nnue
@@ -106,15 +107,11 @@ def started(folder, ids, *words):
     program = Path(sys.executable).with_name("ringrift")
     line = [str(program), "--root", str(folder), "eval", "gate"]
     line += ["--candidate", ids[1], "--sims", "2", "--min-games", "16", "--max-games", "40"]
-    unhurried = {
-        "RINGRIFT_LIMITS__CPU_CRITICAL": "100",
-        "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
-    }
     return subprocess.Popen(
         [*line, "-j", "1", "--json", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, **unhurried},
+        env={**os.environ, **UNHURRIED},
         start_new_session=True,
     )
 

@@ -22,17 +22,11 @@ def engine(*words):
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch, ringrift, unhurried):
+def root(tmp_path, monkeypatch, ringrift):
     folder = tmp_path / "root"
     assert ringrift("--root", folder, "--yes", "config", "init")[0] == 0
     monkeypatch.setenv("RINGRIFT_ROOT", str(folder))
     return folder
-
-
-@pytest.fixture
-def unhurried(monkeypatch):
-    monkeypatch.setenv("RINGRIFT_LIMITS__CPU_CRITICAL", "100")
-    monkeypatch.setenv("RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER", "10000")
 
 
 @pytest.fixture

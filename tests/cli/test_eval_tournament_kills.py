@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unhurried import UNHURRIED
 
 GAMES = 20
 SIX = [
@@ -31,8 +32,7 @@ def begin(root):
         **os.environ,
         "RINGRIFT_ROOT": str(root),
         "RINGRIFT_EVALUATION__BASELINE_MODELS": json.dumps(SIX),
-        "RINGRIFT_LIMITS__CPU_CRITICAL": "100",
-        "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
+        **UNHURRIED,
     }
     return subprocess.Popen(
         LINE,

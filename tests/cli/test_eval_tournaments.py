@@ -28,10 +28,6 @@ from rating_stores import Pool, agent_hash
 del sys.path[:3]
 
 SQUARE = BoardSpec.create("square8", 2)
-UNHURRIED = {
-    "RINGRIFT_LIMITS__CPU_CRITICAL": "100",
-    "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
-}
 
 
 @pytest.fixture
@@ -41,8 +37,6 @@ def root(ringrift, tmp_path, monkeypatch):
     paths.create()
     monkeypatch.setenv("RINGRIFT_ROOT", str(paths.root))
     monkeypatch.setenv("RINGRIFT_EVALUATION__BASELINE_MODELS", '["random", "heuristic"]')
-    for name, value in UNHURRIED.items():
-        monkeypatch.setenv(name, value)
     return paths
 
 

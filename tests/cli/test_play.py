@@ -11,16 +11,13 @@ import sys
 import time
 
 import pytest
+from tests.unhurried import unhurried
 
 from ringrift.rules import Position
 
 PROGRAM = [sys.executable, "-c", "from ringrift.cli.main import main; main()"]
 LIGHT = "heuristic:mode=light"
 START = str(Position.start("square8"))
-
-
-def clean():
-    return {name: text for name, text in os.environ.items() if "RINGRIFT" not in name}
 
 
 @pytest.fixture
@@ -31,7 +28,7 @@ def ringrift(tmp_path):
         done = subprocess.run(
             [*PROGRAM, *map(str, arguments)],
             cwd=tmp_path,
-            env=clean(),
+            env=unhurried(),
             input=stdin,
             capture_output=True,
             text=True,
@@ -107,7 +104,7 @@ def test_an_interrupted_analysis_keeps_the_last_table(tmp_path):
     process = subprocess.Popen(
         [*PROGRAM, "play", "analyze", "--position", "s.txt", "--ms", "600000", "--json"],
         cwd=tmp_path,
-        env=clean(),
+        env=unhurried(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -219,7 +216,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [*PROGRAM, "play", "terminal", *arguments],
             cwd=folder,
-            env={**clean(), "NO_COLOR": "1"},
+            env={**unhurried(), "NO_COLOR": "1"},
             stdin=inner,
             stdout=inner,
             stderr=inner,

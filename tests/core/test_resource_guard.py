@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.unhurried import only_unhurried
 
 from ringrift.core import readings, resource_guard
 from ringrift.core.errors import SettingsError
@@ -40,11 +41,7 @@ TOTAL_GB = 100
 @pytest.fixture(autouse=True)
 def _own_host(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    for name in [name for name in os.environ if name.startswith("RINGRIFT_")]:
-        monkeypatch.delenv(name)
-    # Whoever else works on this machine must not decide these tests.
-    monkeypatch.setenv("RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER", "10000")
-    monkeypatch.setenv("RINGRIFT_LIMITS__CPU_CRITICAL", "100")
+    only_unhurried(monkeypatch)
     monkeypatch.chdir(tmp_path)
     readings._machine.begin()
     resource_guard.use(None)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unhurried import UNHURRIED
 
 from ringrift.core.errors import DataError
 from ringrift.evaluation.match_folder import match_report
@@ -25,10 +26,6 @@ pytestmark = pytest.mark.acceptance
 
 RINGRIFT = Path(sys.executable).with_name("ringrift")
 KILLS = 5
-UNHURRIED = {
-    "RINGRIFT_LIMITS__CPU_CRITICAL": "100",
-    "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
-}
 
 
 def plan_of(games, *specs, config=("square8", 2), seed=42):

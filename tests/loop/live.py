@@ -9,6 +9,7 @@ import sys
 import time
 
 import psutil
+from tests.unhurried import unhurried
 
 from ringrift.cluster.hub import read_state
 from ringrift.core.errors import DataError
@@ -33,12 +34,6 @@ SMALL = {
     "RINGRIFT_LOOP__RECONCILE_SECONDS": "0.5",
 }
 """A loop whose cycles take seconds; its nets learn nothing."""
-# Other work on this machine must not hold the loop where a test is about something else.
-UNHURRIED = {
-    "RINGRIFT_LIMITS__CPU_CRITICAL": "100",
-    "RINGRIFT_LIMITS__CPU_WARNING": "99",
-    "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "1000",
-}
 DECIDING = ("promoted", "rejected", "inconclusive")
 LIMIT_S = 540
 
@@ -49,8 +44,7 @@ def command(root, *words):
 
 
 def environ(*, small=True, **variables):
-    plain = {name: value for name, value in os.environ.items() if "RINGRIFT" not in name}
-    return {**plain, **(SMALL if small else {}), **UNHURRIED, **variables}
+    return unhurried(**{**(SMALL if small else {}), **variables})
 
 
 def start(root, *words, seed=11, **variables):

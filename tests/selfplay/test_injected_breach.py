@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unhurried import unhurried
 
 from ringrift.core.paths import Paths
 
@@ -24,14 +25,11 @@ SOAK = (
 
 def program(folder: Path, breach: str, *words: str, **env: str) -> tuple[int, Any, str]:
     """Run a command under a breach; its compiled code is kept in `folder` alone."""
-    clean = {name: text for name, text in os.environ.items() if not name.startswith("RINGRIFT_")}
     done = subprocess.run(
         [sys.executable, "-c", "from ringrift.cli.main import main; main()", *words, "--json"],
         cwd=folder,
         env={
-            **clean,
-            "RINGRIFT_LIMITS__CPU_CRITICAL": "100",
-            "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
+            **unhurried(),
             "XDG_RUNTIME_DIR": str(folder),
             "NUMBA_CACHE_DIR": str(folder / "compiled"),
             "PYTHONPATH": str(BREACHES),

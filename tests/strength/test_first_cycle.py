@@ -1,7 +1,6 @@
 """The quick loop with a trigger of 50 games decides about its first candidate in 3 minutes."""
 
 import json
-import os
 import subprocess
 import time
 
@@ -17,12 +16,11 @@ LIMIT_S = 180.0
 def test_a_trigger_of_50_games_reaches_the_first_cycle(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
-    plain = {name: value for name, value in os.environ.items() if "RINGRIFT" not in name}
     words = ["--profile", "quick", "--no-metrics", "--min-games", "50"]
     begun = time.monotonic()
     done = subprocess.run(
         live.command(root, "--yes", "--json", "loop", "run", *words, "--until", "first_cycle"),
-        env={**plain, **live.UNHURRIED},
+        env=live.environ(small=False),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=5 * LIMIT_S,

@@ -28,12 +28,11 @@ def play(root, seed):
     root.mkdir()
     words = ["--profile", "quick", "--no-metrics", "--seed", str(seed)]
     until = ["--until", "beats_heuristic", "--max-minutes", str(MOST_MINUTES)]
-    plain = {name: value for name, value in os.environ.items() if "RINGRIFT" not in name}
     begun = time.monotonic()
     with root.with_suffix(".log").open("wb") as said:
         done = subprocess.run(
             live.command(root, "--yes", "--json", "loop", "run", *words, *until),
-            env={**plain, **live.UNHURRIED},  # other work slows it and does not hold it
+            env=live.environ(small=False),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,

@@ -261,4 +261,6 @@ def _of_space(
 
 def _words(limit: Limit, used: float | None, words: str) -> str:
     shown = "an unknown share" if used is None else f"{used:.1f} %"
+    if limit.warning is not None and limit.state(used) is State.WARNING:
+        return f"{words.format(shown)}, warning from {limit.warning:g} %"
     return f"{words.format(shown)}, limit {limit.critical:g} %"

@@ -10,6 +10,8 @@ from ringrift.loop.events import Event
 JOB_LEVEL = frozenset({"job_filed", "job_retried", "training_progress"})
 """Shown where more than the news is wanted."""
 UNKNOWN = "unknown"
+HELD_BY = {"warning": "no new self-play", "critical": "nothing new starts"}
+"""What a level of the guard holds."""
 Data = Mapping[str, Any]
 
 
@@ -157,8 +159,16 @@ def _calibration_words(data: Data) -> str:
     return f"ECE {data['ece']:.3f}, temperature {shown} (model {str(data['model'])[:6]})"
 
 
+def _guard_words(data: Data) -> str:
+    level = str(data["level"])
+    does = f"{level}, {HELD_BY[level]}" if level in HELD_BY else level
+    reasons = "; ".join(data["reasons"])
+    return f"{does}: {reasons} (ringrift node limits tells more)" if reasons else does
+
+
 _WORDS: dict[str, Callable[[Data], str]] = {
     "model_initialised": _model_words,
+    "guard_level": _guard_words,
     "games_ingested": _games_words,
     "job_filed": _job_words,
     "job_failed": _job_words,

@@ -154,9 +154,7 @@ def test_ingest_takes_a_tree_and_then_only_what_is_new(call, root):
 
 
 @pytest.mark.slow
-def test_a_store_of_self_play_elsewhere_is_no_source_of_training(ringrift, root, monkeypatch):
-    monkeypatch.setenv("RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER", "10000")
-    monkeypatch.setenv("RINGRIFT_LIMITS__CPU_CRITICAL", "100")
+def test_a_store_of_self_play_elsewhere_is_no_source_of_training(ringrift, root):
     words = [
         "--engine-mode",
         "random-only",

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.unhurried import only_unhurried
 
 from ringrift.cli.reference.schemas import schema_of
 from ringrift.core.paths import Paths
@@ -86,8 +87,7 @@ def whole(root, *words):
 
 
 def own_root(tmp_path, monkeypatch, **settings):
-    monkeypatch.setenv("RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER", "10000")
-    monkeypatch.setenv("RINGRIFT_LIMITS__CPU_CRITICAL", "100")
+    only_unhurried(monkeypatch)
     for name, value in settings.items():
         monkeypatch.setenv(f"RINGRIFT_{name}", str(value))
     Paths(tmp_path).create()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
+from tests.unhurried import only_unhurried
 
 from ringrift.cli import main as program
 from ringrift.cli.reference.schemas import schema_of
@@ -52,8 +53,6 @@ def root(tmp_path, monkeypatch, pairs):
 def train(ringrift, root, monkeypatch):
     """Run a trainer in the root; returns (code, JSON, standard error)."""
     monkeypatch.setenv("RINGRIFT_ROOT", str(root.root))
-    monkeypatch.setenv("RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER", "10000")
-    monkeypatch.setenv("RINGRIFT_LIMITS__CPU_CRITICAL", "100")
 
     def run(command, *words):
         code, out, err = ringrift("train", command, *map(str, words), "--json")
@@ -75,10 +74,7 @@ def trained(tmp_path_factory, pairs):
     words = ["train", "nnue", "--root", str(paths.root), *SMALL, "--model-id", "first", "--json"]
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        for name in [name for name in os.environ if name.startswith("RINGRIFT_")]:
-            patch.delenv(name)
-        patch.setenv("RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER", "10000")
-        patch.setenv("RINGRIFT_LIMITS__CPU_CRITICAL", "100")
+        only_unhurried(patch)
         assert program.run(words) == 0, err.getvalue()
     return paths, json.loads(out.getvalue()), err.getvalue()
 
