@@ -122,6 +122,7 @@ def test_a_verdict_names_place_reading_limit_and_key():
     disk = of("disk", 71.26)
     assert disk.reason == "71.3 % of the disk in use, limit 70 %"
     assert (disk.path, disk.key) == (Path("/data"), "limits.disk_critical")
+    assert of("disk", 65.9).reason == "65.9 % of the disk in use, warning from 65 %"
     assert of("load", 7).reason == "load of others 7.00 on 4 CPUs, limit 6"
     assert of("load", 7).key == "limits.load_critical_multiplier"
     assert of("cpu", 91).reason == "others use 91.0 % of the CPUs, limit 80 %"

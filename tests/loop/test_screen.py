@@ -75,6 +75,15 @@ def test_the_first_model_is_told_as_in_the_document():
     )
 
 
+def test_a_level_of_the_guard_says_what_it_holds_and_why():
+    reasons = ["65.9 % of the disk in use, warning from 65 %"]
+    line = line_of(event("guard_level", config=None, level="warning", reasons=reasons))
+    assert line == (
+        "03:04:05 guard level: warning, no new self-play: 65.9 % of the disk in use, warning from "
+        "65 % (ringrift node limits tells more)"
+    )
+
+
 def test_every_kind_of_event_has_words_without_its_fields_names_as_python(tmp_path):
     told = [
         event(

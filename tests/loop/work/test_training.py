@@ -18,7 +18,7 @@ from ringrift.loop.job_specs import TrainingValues
 from ringrift.loop.work import dataset, training
 from ringrift.loop.work.dataset import thin_out
 from ringrift.loop.work.training import drop_checkpoints
-from ringrift.loop.work.training_request import request_of, selection_of
+from ringrift.loop.work.training_request import request_of, selection_of, shape_of
 from ringrift.models.registry import model_path
 from ringrift.nets.container import read_card
 from ringrift.records.store import GameStore
@@ -201,6 +201,19 @@ def test_every_value_can_be_set():
     plain = request_of("cnn", CONFIG, TrainingValues(), seed=1)
     assert plain.shape.as_dict() == {"size": "small", "encoder": "planes1"}
     assert plain.settings.temperature_start == plain.settings.temperature_end == 1.0
+
+
+def test_a_lineage_keeps_the_shape_of_its_first_net():
+    asked = TrainingValues(
+        hidden_dim=64, model_size="large", options={"num_hidden_layers": 3, "encoder": "planes1"}
+    )
+    assert shape_of(KIND, CONFIG, asked).as_dict() == {"hidden_dim": 64, "num_hidden_layers": 3}
+    parent = {"architecture": {"hidden": 32, "layers": [{}, {}]}}
+    kept = shape_of(KIND, CONFIG, asked, parent).as_dict()
+    assert kept == {"hidden_dim": 32, "num_hidden_layers": 2}
+    parent = {"architecture": {"size": "micro"}, "encoder": {"id": "planes0"}}
+    kept = shape_of("cnn", CONFIG, asked, parent).as_dict()
+    assert kept == {"size": "micro", "encoder": "planes0"}
 
 
 def test_old_samples_go_and_manifests_stay(stocked):

@@ -65,7 +65,7 @@ class Training(Section):
     learning_rate: Positive | None = None
     """peak learning rate; null = hyper-parameters of the configuration"""
     hidden_dim: Count | None = None
-    """width of the net; null = hyper-parameters of the configuration"""
+    """width of the first net of a lineage; null = hyper-parameters of the configuration"""
     sampling_weights: Literal[
         "uniform", "late_game", "phase_emphasis", "combined", "victory_type"
     ] = "victory_type"

@@ -90,9 +90,10 @@ def request_of(
 def shape_of(
     kind: NetKind, config: str, values: TrainingValues, parent: Mapping[str, Any] | None = None
 ) -> Shape:
-    """Return the shape of the net: what is asked for, else that of the parent, else the default.
+    """Return the shape of the net: that of the parent, for a new lineage what is asked for or default.
 
-    A NNUE keeps the number of hidden layers of its parent; what is asked for is that of a new one.
+    Weights of one shape do not fit another: width and layers of a NNUE, size and encoder of a
+    convolutional net stay those of the first model, whatever settings say since.
     """
     from ringrift.nets.encoders import DEFAULT
     from ringrift.nets.nnue.network import LAYERS
@@ -100,15 +101,14 @@ def shape_of(
 
     before = {} if parent is None else parent["architecture"]
     if kind == "cnn":
-        encoder = values.options.get("encoder")
-        if encoder is None:
-            encoder = DEFAULT if parent is None else parent["encoder"]["id"]
+        asked = values.options.get("encoder") or DEFAULT
+        encoder = asked if parent is None else parent["encoder"]["id"]
         return Shape(
-            size=values.model_size or before.get("size") or OWN["cnn"]["size"], encoder=encoder
+            size=before.get("size") or values.model_size or OWN["cnn"]["size"], encoder=encoder
         )
     default = HIDDEN_OF_BOARD[config.rsplit("_", 1)[0]]
     layers = len(before.get("layers", ())) or values.options.get("num_hidden_layers", LAYERS)
-    return Shape(hidden=values.hidden_dim or before.get("hidden") or default, layers=layers)
+    return Shape(hidden=before.get("hidden") or values.hidden_dim or default, layers=layers)
 
 
 def steps_of(
