@@ -237,7 +237,7 @@ def promote(
     models/promoted_models.json. After a crash in between --update-all completes it. A loop with the
     same settings and --seed plays the same matches: neither plays them again.
 
-    Exit code 1 when no candidate is ready, the answer is no or a node does not confirm, 3 when a node
+    Exit code 1 when no candidate is ready or a node does not confirm, 3 when a node
     is out of reach, 5 when stopped before a decision, 75 when somebody decides at the same time.
 
     Examples: ringrift models promote --check-candidates |
