@@ -1,4 +1,4 @@
-"""Settings under which neither other work on this machine nor its full disk holds a command.
+"""Settings under which other work on this machine holds no command, nor a full disk a loop.
 
 Tests that are about something else run under them; those about the limits set their own.
 """
@@ -6,12 +6,15 @@ Tests that are about something else run under them; those about the limits set t
 import os
 
 UNHURRIED = {
-    "RINGRIFT_LIMITS__CPU_WARNING": "99",
     "RINGRIFT_LIMITS__CPU_CRITICAL": "100",
     "RINGRIFT_LIMITS__LOAD_CRITICAL_MULTIPLIER": "10000",
+}
+UNWARNED = {
+    "RINGRIFT_LIMITS__CPU_WARNING": "99",
     "RINGRIFT_LIMITS__DISK_WARNING": "99",
     "RINGRIFT_LIMITS__DISK_CRITICAL": "100",
 }
+"""A loop starts no self-play from a warning on: these are for its tests."""
 
 
 def settings_of(environ):

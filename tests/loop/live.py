@@ -9,7 +9,7 @@ import sys
 import time
 
 import psutil
-from tests.unhurried import unhurried
+from tests.unhurried import UNWARNED, unhurried
 
 from ringrift.cluster.hub import read_state
 from ringrift.core.errors import DataError
@@ -44,7 +44,7 @@ def command(root, *words):
 
 
 def environ(*, small=True, **variables):
-    return unhurried(**{**(SMALL if small else {}), **variables})
+    return unhurried(**{**UNWARNED, **(SMALL if small else {}), **variables})
 
 
 def start(root, *words, seed=11, **variables):

@@ -133,7 +133,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_holds_the_loop_before_anything_is_torn(small_disk):
     root = small_disk / "root"
     root.mkdir()
-    process = begin(root)
+    process = begin(root, RINGRIFT_LIMITS__DISK_CRITICAL="70", RINGRIFT_LIMITS__DISK_WARNING="65")
     filler = small_disk / "filler"
     with filler.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, int(0.75 * DISK_BYTES))
