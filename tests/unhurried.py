@@ -22,10 +22,14 @@ def settings_of(environ):
     return [name for name in environ if name.startswith("RINGRIFT_")]
 
 
+def without_settings():
+    """Return this process's environment without what our programs read from theirs."""
+    return {name: text for name, text in os.environ.items() if "RINGRIFT" not in name}
+
+
 def unhurried(**variables):
     """Return the environment of a program: no settings but these and `variables`."""
-    plain = {name: text for name, text in os.environ.items() if "RINGRIFT" not in name}
-    return {**plain, **UNHURRIED, **variables}
+    return {**without_settings(), **UNHURRIED, **variables}
 
 
 def only_unhurried(monkeypatch):

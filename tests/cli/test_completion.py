@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.unhurried import without_settings
 
 from ringrift.cli.completion import complete_boards, complete_configurations
 from ringrift.core.paths import Paths
@@ -18,8 +19,7 @@ IDS = ["ab" + "0" * 62, "ab" + "1" * 62, "cd" + "2" * 62]
 
 
 def environment(folder, **more):
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("RINGRIFT_")}
-    return {**kept, "HOME": str(folder), **more}
+    return {**without_settings(), "HOME": str(folder), **more}
 
 
 def complete(folder, line, shell="bash"):

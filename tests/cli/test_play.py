@@ -216,7 +216,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [*PROGRAM, "play", "terminal", *arguments],
             cwd=folder,
-            env={**unhurried(), "NO_COLOR": "1"},
+            env=unhurried(NO_COLOR="1"),
             stdin=inner,
             stdout=inner,
             stderr=inner,

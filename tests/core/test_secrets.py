@@ -1,11 +1,11 @@
 """Secrets stay secret: planted in the environment, looked for in everything that is written."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
+from tests.unhurried import without_settings
 
 from .alert_receiver import receiving
 
@@ -55,10 +55,9 @@ from ringrift.cli.main import main; main()
 def environ(tmp_path):
     with receiving() as receiver:
         receiver.behave = lambda _: (500, 0)
-        clean = {k: text for k, text in os.environ.items() if not k.startswith("RINGRIFT_")}
         (tmp_path / "tmp").mkdir()
         yield {
-            **clean,
+            **without_settings(),
             "TMPDIR": str(tmp_path / "tmp"),
             "RINGRIFT_ROOT": str(tmp_path / "root"),
             "RINGRIFT_WEBHOOK_URL": f"{receiver.url}/services/{PLANTED['webhook']}",

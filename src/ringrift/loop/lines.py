@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ringrift.loop.events import Event
+from ringrift.loop.plan import HELD_BY
 
 JOB_LEVEL = frozenset({"job_filed", "job_retried", "training_progress"})
 """Shown where more than the news is wanted."""
 UNKNOWN = "unknown"
-HELD_BY = {"warning": "no new self-play", "critical": "nothing new starts"}
-"""What a level of the guard holds."""
 Data = Mapping[str, Any]
 
 

@@ -24,6 +24,8 @@ STAGES: frozenset[Stage] = frozenset(
 )
 Mode = Literal["balance", "elo", "both"]
 Level = Literal["ok", "warning", "critical"]
+HELD_BY: dict[str, str] = {"warning": "no new self-play", "critical": "nothing is filed"}
+"""What a level of the guard holds, in words."""
 SignalKind = Literal[
     "INCREASE_DATA",
     "DECREASE_DATA",

@@ -16,7 +16,7 @@ from ringrift.loop.gates import seat_warning
 from ringrift.loop.jobs_of import Filing
 from ringrift.loop.learner import QUEUED_A_SLOT, Learner, Standing
 from ringrift.loop.match_jobs import MatchJobs, Stuck
-from ringrift.loop.plan import ConfigPlan, Plan
+from ringrift.loop.plan import HELD_BY, ConfigPlan, Plan
 from ringrift.loop.plateau import plateaus
 from ringrift.loop.presets import preset_of
 from ringrift.loop.regression import regression, rollback
@@ -88,7 +88,7 @@ class _Pass:
         warnings: list[str] = []
         why = "; ".join(self._conditions.guard_reasons)
         if self._conditions.guard == "critical":
-            warnings.append(f"nothing is filed: {why or 'a resource is critical'}")
+            warnings.append(f"{HELD_BY['critical']}: {why or 'a resource is critical'}")
         else:
             jobs += self._required()
             jobs += [job for found in self._configs for job in found.standing.jobs]
@@ -96,7 +96,7 @@ class _Pass:
             jobs += [self._jobs.file(found.study) for found in self._configs if found.study]
             jobs += self._looking()
             if self._conditions.guard == "warning":
-                warnings.append(f"no new self-play: {why or 'a resource is scarce'}")
+                warnings.append(f"{HELD_BY['warning']}: {why or 'a resource is scarce'}")
             else:
                 jobs += self._selfplay(players, parts)
         return Plan(
