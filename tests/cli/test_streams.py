@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +15,9 @@ from ringrift.cli import output
 from ringrift.cli.output import Output, shown, wants_color
 
 PROBE = f"""
-import importlib.machinery, importlib.util, sys, types
-spec = importlib.util.spec_from_file_location("probe_conftest", {str(__file__).replace("test_streams", "conftest")!r})
-conftest = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(conftest)
+import importlib.machinery, sys, types
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.cli import conftest
 module = types.ModuleType("ringrift.cli.probe")
 module.app = conftest.probe
 module.__spec__ = importlib.machinery.ModuleSpec("ringrift.cli.probe", None)

@@ -115,7 +115,7 @@ def test_a_full_disk_fails_on_its_line_alone(machine, bad_lines, tmp_path):
     assert "0.0 GiB free" in next(line.seen for line in bad if line.check == "space")
 
 
-@pytest.mark.parametrize(("percent", "words"), [(66.0, "limit 70 %"), (71.0, "no job")])
+@pytest.mark.parametrize(("percent", "words"), [(66.0, "warning from 65 %"), (71.0, "no job")])
 def test_a_disk_beyond_its_limits_is_a_warning(machine, only, percent, words):
     disk = Space(used_percent=percent, available_bytes=9 * GIB, total_bytes=30 * GIB)
     line = only(machine(read=lambda path: calm(path, disk=disk)), "space", "warn")
