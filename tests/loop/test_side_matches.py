@@ -320,12 +320,19 @@ def test_simulations_rise_where_nobody_is_promoted(kinds, since, factor):
     decisions = [decided(words[kind], float(n)) for n, kind in enumerate(kinds)]
     reached = {} if since is None else {"beats_random": since}
     found = settings(
-        selfplay={"mcts_simulations": 32, "cheap_simulations": 8}, evaluation={"simulations": 16}
+        selfplay={"mcts_simulations": 32, "cheap_simulations": 8},
+        evaluation={"simulations": 16, "exam_simulations": 32},
     )
     got = budget(decisions, reached, found)
     assert got.factor == factor
     assert (got.full, got.cheap, got.matches) == (
         round(32 * factor),
         round(8 * factor),
-        round(16 * factor),
+        min(round(16 * factor), 32),
     )
+
+
+def test_matches_with_more_simulations_than_the_exam_keep_theirs():
+    decisions = [decided("rejected", at=float(n), number=n) for n in range(3)]
+    found = settings(evaluation={"simulations": 64, "exam_simulations": 32})
+    assert budget(decisions, {"beats_random": 0.0}, found).matches == 64

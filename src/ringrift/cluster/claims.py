@@ -56,9 +56,10 @@ class Place(NamedTuple):
         return consumer_name(self.kind, self.size, self.prio, self.node)
 
 
+_BESIDE = ("verify", "companion", "tune", "reanalyze", "bench", "selfplay")
 _ORDER: dict[int, tuple[str, ...]] = {
-    URGENT: ("match", "train", "dataset", "verify", "tune", "reanalyze", "bench", "selfplay"),
-    NORMAL: ("train", "dataset", "match", "verify", "tune", "reanalyze", "bench", "selfplay"),
+    URGENT: ("match", "train", "dataset", *_BESIDE),
+    NORMAL: ("train", "dataset", "match", *_BESIDE),
 }
 
 

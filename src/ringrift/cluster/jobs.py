@@ -27,7 +27,17 @@ from ringrift.core.log import get_logger
 
 log = get_logger(__name__)
 
-JobKind = Literal["selfplay", "match", "train", "dataset", "reanalyze", "tune", "verify", "bench"]
+JobKind = Literal[
+    "selfplay",
+    "match",
+    "train",
+    "companion",
+    "dataset",
+    "reanalyze",
+    "tune",
+    "verify",
+    "bench",
+]
 JOB_KINDS: tuple[str, ...] = get_args(JobKind)
 Size = Literal["cpu", "bigmem", "gpu", "biggpu"]
 Status = Literal["done", "failed", "cancelled"]

@@ -30,7 +30,7 @@ TAIL_BYTES = 2000
 KEPT_SHARE = 0.75
 """A process that holds more than this of what its next job may is replaced before it."""
 
-LEARNING = frozenset({"train", "dataset", "verify", "tune"})
+LEARNING = frozenset({"train", "companion", "dataset", "verify", "tune"})
 """Kinds whose processes load the trainer's libraries, which slots keep apart."""
 
 _CHILD = "from ringrift.cluster.job_child import main; main()"

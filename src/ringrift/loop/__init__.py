@@ -8,6 +8,7 @@
 | `gates`, `scheduler`, `budget` | what a training needs; whose turn it is; simulations |
 | `feedback`, `plateau`, `regression`, `presets`, `curriculum` | what strength tells to data, search and training |
 | `studies` | when hyper-parameters are searched |
+| `companions` | when nets of further kinds learn beside the lineage |
 | `keeper`, `keeper_process`, `collecting` | the process that has the store; its handle, its collector |
 | `gathering`, `gathering_games`, `gathering_models`, `gathering_tuning`, `decision_facts`, `rating_facts` | facts |
 | `measuring`, `match_facts`, `tallies`, `stored_plans` | matches of a candidate and their results |

@@ -36,9 +36,10 @@ def budget(
     """Return the budget in force after `decisions`, in order; `milestones` gives times by name.
 
     Each time that three tests in a row since `beats_random`, all at one budget, promoted nobody, it
-    rises by half, to at most four times the settings' numbers.
+    rises by half, to at most four times the settings' numbers. Matches stop at the simulations of
+    the exam, where strength is counted: beyond it they would take the time of self-play.
     """
-    play = settings.selfplay
+    play, evaluation = settings.selfplay, settings.evaluation
     factor = _factor(decisions, milestones.get(FROM))
     cheap = play.cheap_simulations
     if cheap is None:
@@ -47,7 +48,10 @@ def budget(
         factor=factor,
         full=_grown(play.mcts_simulations, factor),
         cheap=_grown(cheap, factor),
-        matches=_grown(settings.evaluation.simulations, factor),
+        matches=max(
+            evaluation.simulations,
+            min(_grown(evaluation.simulations, factor), evaluation.exam_simulations),
+        ),
     )
 
 

@@ -99,8 +99,16 @@ def scaled_trigger(games: int, factor: float) -> int:
 
 
 def newest_trained(facts: ConfigFacts) -> ModelFacts | None:
-    """Return the newest model that was trained."""
-    return next((model for model in reversed(facts.models) if not model.random), None)
+    """Return the newest model that was trained, of the champion's kind."""
+    champion = facts.model(facts.champion)
+    return next(
+        (
+            model
+            for model in reversed(facts.models)
+            if not model.random and (champion is None or model.kind == champion.kind)
+        ),
+        None,
+    )
 
 
 def rejections_in_row(facts: ConfigFacts) -> int:

@@ -21,6 +21,7 @@ OF_JOB: Mapping[str, Component] = {
     "reanalyze": "selfplay",
     "dataset": "train",
     "train": "train",
+    "companion": "train",
     "tune": "train",
     "verify": "evaluate",
     "match": "evaluate",

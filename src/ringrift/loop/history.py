@@ -27,6 +27,7 @@ RATE_WINDOW_S = 600.0
 RATE_LEAST_S = 20.0
 HOUR_S = 3600.0
 TAIL_LENGTH = 400
+TRAININGS = ("train", "companion")
 MOST_FORGOTTEN = 10_000
 HEAD = frozenset({"self", "kind", "config", "cycle", "job"})
 
@@ -259,7 +260,7 @@ class History:
             self._events.write(
                 "tuning_finished", result.config, cycle, result.job_id, **_numbers(result.numbers)
             )
-        elif result.kind == "train" and result.status == "done":
+        elif result.kind in TRAININGS and result.status == "done":
             made = result.numbers.get("model_id")
             # The first model of all is made, not trained; others may have been seen already.
             if result.numbers.get("init") or made in self._logged.trained:

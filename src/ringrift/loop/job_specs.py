@@ -229,6 +229,7 @@ SPECS: dict[str, type[_Spec]] = {
     "match": MatchSpec,
     "dataset": DatasetSpec,
     "train": TrainSpec,
+    "companion": TrainSpec,
     "verify": VerifySpec,
     "tune": TuneSpec,
 }

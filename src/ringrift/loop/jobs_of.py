@@ -163,18 +163,22 @@ class Filing:
 
     # --- models
 
+    def kinds(self) -> tuple[NetKind, ...]:
+        """Return the kinds of nets that are trained: the lineage's, then those of companions."""
+        nnue: NetKind = "nnue-policy" if self.settings.training.policy.enabled else "nnue"
+        named = dict.fromkeys(self.settings.training.nets or ("nnue",))
+        return tuple("cnn" if name == "cnn" else nnue for name in named)
+
     def kind(self) -> NetKind:
         """Return the kind of net of the lineage."""
-        if (self.settings.training.nets or ("nnue",))[0] == "cnn":
-            return "cnn"
-        return "nnue-policy" if self.settings.training.policy.enabled else "nnue"
+        return self.kinds()[0]
 
-    def values(self, config: str, moved: Effects) -> TrainingValues:
+    def values(self, config: str, moved: Effects, *, kind: NetKind | None = None) -> TrainingValues:
         """Return the numbers of a configuration's training, as signals have moved them."""
         training, policy = self.settings.training, self.settings.training.policy
         own = dict(self.conditions.hyperparameters.get(config, {}))
         shape = {name: own.pop(name, None) for name in ("hidden_dim", *STEPS)}
-        if self.kind() != "nnue-policy":
+        if (kind or self.kind()) != "nnue-policy":
             own.pop("dropout", None)
         if "warmup_epochs" in own:
             own["warmup_epochs"] = float(own["warmup_epochs"])
@@ -251,6 +255,33 @@ class Filing:
         )
         reason = f"training from {short(parent or 'nothing')} on {short(dataset)}"
         return self._train(spec, samples=samples, reason=reason)
+
+    def companion(
+        self,
+        facts: ConfigFacts,
+        kind: NetKind,
+        parent: str | None,
+        learned: ModelFacts,
+        values: TrainingValues,
+    ) -> Job:
+        """Return the training of a net of another kind over the dataset of a model of the lineage."""
+        spec = TrainSpec(
+            config=facts.config,
+            kind=kind,
+            seed=derived_seed(self.conditions.seed, facts.config, kind, str(learned.dataset)),
+            parent=parent,
+            dataset=learned.dataset,
+            values=values,
+        )
+        window = self.settings.training.window_games * SAMPLES_A_GAME
+        return self._job(
+            "companion",
+            facts.config,
+            spec.model_dump(),
+            needs=self._learning(learned.samples or window),
+            timeout_s=self._training_limit,
+            reason=f"{kind} beside {short(learned.id)}, from {short(parent or 'random weights')}",
+        )
 
     def study(self, facts: ConfigFacts, upto: int, trials: int, epochs: int, why: str) -> Job:
         """Return the search for better hyper-parameters over the games up to a sequence number."""

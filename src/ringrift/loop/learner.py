@@ -78,7 +78,7 @@ class Learner:
     def trains(self) -> bool:
         """Tell whether a training slot is taken: samples are made, or models trained."""
         return self.facts.champion is not None and any(
-            self.own.open.get(kind) for kind in ("train", "dataset", "tune")
+            self.own.open.get(kind) for kind in ("train", "companion", "dataset", "tune")
         )
 
     def standing(self, trainings: int) -> Standing:

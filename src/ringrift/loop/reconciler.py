@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ringrift.cluster.jobs import NORMAL, URGENT
 from ringrift.loop.budget import budget
+from ringrift.loop.companions import companion_due
 from ringrift.loop.curriculum import weights
 from ringrift.loop.feedback import effects, scaled_trigger, signals
 from ringrift.loop.gates import seat_warning
@@ -49,7 +50,8 @@ class _Config:
     back: Action | None
     warnings: list[str]
     standing: Standing
-    study: Job | None = None
+    beside: Job | None = None
+    """A training that takes a slot beside the lineage's: a study, or that of a companion."""
 
 
 def reconcile(
@@ -93,7 +95,7 @@ class _Pass:
             jobs += self._required()
             jobs += [job for found in self._configs for job in found.standing.jobs]
             jobs += self._verify()
-            jobs += [self._jobs.file(found.study) for found in self._configs if found.study]
+            jobs += [self._jobs.file(found.beside) for found in self._configs if found.beside]
             jobs += self._looking()
             if self._conditions.guard == "warning":
                 warnings.append(f"{HELD_BY['warning']}: {why or 'a resource is scarce'}")
@@ -177,22 +179,24 @@ class _Pass:
         trainings = sum(1 for found in self._configs if found.learner.trains)
         for claim in claims:
             found = by_name[claim.config]
-            found.study = self._study(found, trainings)
-            if found.study is not None:
+            found.beside = self._beside(found, trainings)
+            if found.beside is not None:
                 trainings += 1
             found.standing = found.learner.standing(trainings)
             if found.standing.state == "ready" and found.standing.jobs:
                 trainings += 1
 
-    def _study(self, found: _Config, trainings: int) -> Job | None:
-        """Return the study that is due and fits into a training's slot, while so many run."""
+    def _beside(self, found: _Config, trainings: int) -> Job | None:
+        """Return the study or companion that is due and fits into a training's slot, while so many run."""
         settings, facts, own = self._settings, found.facts, found.learner.own
         free = trainings < settings.training.max_concurrent_jobs and not found.learner.trains
         if not free or "train" not in self._conditions.stages or found.learner.held() is not None:
             return None
-        why = study_due(facts, own, found.signals, settings, self._conditions.now)
-        if why is None or self._conditions.guard == "critical":
+        if self._conditions.guard == "critical":
             return None
+        why = study_due(facts, own, found.signals, settings, self._conditions.now)
+        if why is None:
+            return companion_due(facts, self._jobs, self._filing, found.learner.effects)
         upto, trials = size_of(facts)
         return self._filing.study(facts, upto, trials, EPOCHS, why)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400.0
 ALL = "all"
-OPTIONAL = "tune"
+OPTIONAL = frozenset({"tune", "companion"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class ConfigJobs:
         """Return the failures in a row of the kind that has most of them, since `resumed`.
 
         Jobs that a person filed, in no term, are left out, and those that learning goes on without:
-        studies. A failed result counts its attempts, and
-        at least `most` unless the work goes on without it, as self-play does.
+        studies, nets of further kinds. A failed result counts its attempts, and at least `most`
+        unless the work goes on without it, as self-play does.
         """
         found = [
             self._of(kind, 1 if kind == "selfplay" else most)
             for kind in self.results
-            if kind != OPTIONAL
+            if kind not in OPTIONAL
         ]
         return max(found, key=lambda one: one.count, default=Failures())
 

@@ -179,9 +179,10 @@ def test_packs_hold_the_blocks_of_a_plan_and_no_others(made, tmp_path):
     plan, found, _ = made
     rows = [(i, block_key(plan.by_id[i]), data) for i, data in found.items()]
     write_pack(tmp_path / "a.pack", rows[:3])
-    write_pack(tmp_path / "b.pack", [*rows[3:], ("f" * 64, "0" * 32, b"x")])
+    write_pack(tmp_path / "b.pack", [*rows[3:], ("f" * 64, "0" * 32, rows[0][2])])
     packed = PackedBlocks(plan, [tmp_path / "a.pack", tmp_path / "b.pack"])
     assert dict(packed) == found
+    assert packed.samples() == {i: read_header(data).samples for i, data in found.items()}
     stale = [(i, "0" * 32, data) for i, _, data in rows]  # made from other searches
     write_pack(tmp_path / "c.pack", stale)
     assert len(PackedBlocks(plan, [tmp_path / "c.pack"])) == 0

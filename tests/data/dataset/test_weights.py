@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ringrift.data.dataset import Dataset, ExportOptions, blocks, plan_export, write_dataset
+from ringrift.data.dataset.pack import PackedBlocks, block_key, write_pack
 from ringrift.data.dataset.plan import PlannedGame
 from ringrift.data.dataset.values import VICTORY_TYPES, rank_values, victory_type, win_shares
 from ringrift.data.dataset.weights import GameWeights, weigh
@@ -106,6 +107,24 @@ def test_a_window_takes_the_newest_games_until_it_is_full(tmp_path):
     assert set(manifest.game_ids) == set(newest[:2])
     assert manifest.excluded == {"window": 4}
     assert manifest.request == plan.request
+
+
+def test_games_outside_the_window_are_not_read(tmp_path):
+    pairs = trainable(6)
+    store = store_of(tmp_path / "g.db", pairs)
+    plan = plan_export([store], "square8_2p", ExportOptions(window=1))
+    pack = tmp_path / "a.pack"
+    made = dict(blocks(plan, plan.ids))
+    write_pack(pack, ((i, block_key(plan.by_id[i]), data) for i, data in made.items()))
+    newest = pairs[-1][0].id
+    whole = pack.read_bytes()
+    for identity, data in made.items():  # all others are damaged
+        if identity != newest:
+            whole = whole.replace(data, bytes(len(data)))
+    pack.write_bytes(whole)
+    found = PackedBlocks(plan, [pack])
+    assert write_dataset(plan, found, tmp_path / "out").game_ids == (newest,)
+    found.close()
 
 
 def test_quality_weights_reach_the_samples(tmp_path):

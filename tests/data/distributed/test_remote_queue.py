@@ -133,7 +133,7 @@ def test_blocks_of_another_chunk_are_refused(remote, queue, plan):
 
 def test_damaged_blocks_are_refused(remote, queue):
     lease = remote().take()
-    lease.scratch.write_bytes(b"RRPACK01 and nothing more than that")
+    lease.scratch.write_bytes(b"RRPACK02 and nothing more than that")
     with pytest.raises(DataError, match=r"a damaged file of blocks|no file of blocks"):
         lease.deliver()
     assert queue.results() == []

@@ -50,7 +50,7 @@ def _config(config: str, tree: Tree, jobs: Sequence[Tree]) -> list[Text]:
         f"  {tree['reason']}",
     )
     lines = [head, _collecting(tree)]
-    lines += [_training(job) for job in jobs if job["kind"] == "train"]
+    lines += [_training(job) for job in jobs if job["kind"] in ("train", "companion")]
     if tree["test"] is not None:
         lines.append(_test(tree["test"]))
     lines.append(Text("  " + champion_line(tree)))

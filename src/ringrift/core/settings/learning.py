@@ -87,7 +87,7 @@ class Training(Section):
     use_hex_augmentation: bool = True
     """augment hexagonal samples by symmetries"""
     nets: Annotated[tuple[Literal["cnn", "nnue"], ...], Field(min_length=1)] | None = None
-    """kinds of nets trained; null = the profile's"""
+    """kinds of nets: the lineage's, then those that learn beside it; null = the profile's"""
     nnue_min_games: CountOrZero = 10000
     """least games for an NNUE beside a CNN"""
     nnue_policy_min_games: CountOrZero = 5000

@@ -1,8 +1,8 @@
 """Many blocks in one file, found by game (checkpoints, cache).
 
-    magic    8 bytes "RRPACK01"
+    magic    8 bytes "RRPACK02"
     blocks   one behind the other
-    index    JSON: [[game id, key, offset, length, CRC-32], ...]
+    index    JSON: [[game id, key, offset, length, CRC-32, samples], ...]
     footer   length of the index, 8 bytes; CRC-32 of the index, 4 bytes
 
 The key of a block says from which searches it was made (`block_key`). A file appears whole.
@@ -22,20 +22,24 @@ from typing import IO, NamedTuple
 
 from ringrift.core.errors import DataError
 from ringrift.core.files import write_atomic
+from ringrift.data.dataset.block import read_header
 from ringrift.data.dataset.plan import Plan, PlannedGame
 
-MAGIC = b"RRPACK01"
+MAGIC = b"RRPACK02"
 SUFFIX = ".pack"
 _FOOTER = struct.Struct("<QI")
 _MOST_OPEN = 64
 
 
-class _Place(NamedTuple):
-    path: Path
+class Entry(NamedTuple):
+    """One block in the index of a file: where it is, how long in bytes, how many samples it has."""
+
+    game: str
     key: str
     offset: int
     length: int
     crc: int
+    samples: int
 
 
 def block_key(game: PlannedGame) -> str:
@@ -46,14 +50,15 @@ def block_key(game: PlannedGame) -> str:
 
 def write_pack(path: Path, blocks: Iterable[tuple[str, str, bytes]]) -> int:
     """Write blocks, given as (game id, key, bytes), to a file; return how many."""
-    rows: list[tuple[str, str, int, int, int]] = []
+    rows: list[Entry] = []
 
     def write(file: IO[bytes]) -> None:
         file.write(MAGIC)
         at = len(MAGIC)
         for identity, key, data in blocks:
             file.write(data)
-            rows.append((identity, key, at, len(data), zlib.crc32(data)))
+            samples = read_header(data, where=f"block of game {identity}").samples
+            rows.append(Entry(identity, key, at, len(data), zlib.crc32(data), samples))
             at += len(data)
         index = json.dumps(rows, separators=(",", ":")).encode()
         file.write(index + _FOOTER.pack(len(index), zlib.crc32(index)))
@@ -62,7 +67,7 @@ def write_pack(path: Path, blocks: Iterable[tuple[str, str, bytes]]) -> int:
     return len(rows)
 
 
-def read_index(path: Path) -> list[tuple[str, str, int, int, int]]:
+def read_index(path: Path) -> list[Entry]:
     """Return what a file of blocks holds; raises `DataError` for a damaged one."""
     try:
         with path.open("rb") as file:
@@ -82,7 +87,9 @@ def read_index(path: Path) -> list[tuple[str, str, int, int, int]]:
     if zlib.crc32(index) != crc:
         raise DataError("a damaged file of blocks: wrong checksum", where=str(path))
     try:
-        return [(str(r[0]), str(r[1]), int(r[2]), int(r[3]), int(r[4])) for r in json.loads(index)]
+        return [
+            Entry(str(game), str(key), *map(int, rest)) for game, key, *rest in json.loads(index)
+        ]
     except (ValueError, TypeError, LookupError) as error:
         raise DataError(f"a damaged file of blocks: {error}", where=str(path)) from None
 
@@ -95,7 +102,7 @@ class PackedBlocks(Mapping[str, bytes]):
 
     def __init__(self, plan: Plan, paths: Iterable[Path] = ()) -> None:
         self._plan = plan
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, tuple[Path, Entry]] = {}
         self._open: OrderedDict[Path, IO[bytes]] = OrderedDict()
         for path in paths:
             self.add(path)
@@ -103,16 +110,20 @@ class PackedBlocks(Mapping[str, bytes]):
     def add(self, path: Path) -> int:
         """Take the blocks of another file; return how many of them the plan needs."""
         needed = 0
-        for identity, key, offset, length, crc in read_index(path):
-            game = self._plan.by_id.get(identity)
-            if game is not None and block_key(game) == key:
+        for entry in read_index(path):
+            game = self._plan.by_id.get(entry.game)
+            if game is not None and block_key(game) == entry.key:
                 needed += 1
-                self._places[identity] = _Place(path, key, offset, length, crc)
+                self._places[entry.game] = path, entry
         return needed
+
+    def samples(self) -> dict[str, int]:
+        """Return how many samples each game has, from the indices alone."""
+        return {identity: entry.samples for identity, (_, entry) in self._places.items()}
 
     def paths(self) -> set[Path]:
         """Return the files that the blocks are read from."""
-        return {place.path for place in self._places.values()}
+        return {path for path, _ in self._places.values()}
 
     def close(self) -> None:
         """Close the files that were read last."""
@@ -120,14 +131,14 @@ class PackedBlocks(Mapping[str, bytes]):
             self._open.popitem()[1].close()
 
     def __getitem__(self, identity: str) -> bytes:
-        place = self._places[identity]
-        file = self._file(place.path)
-        file.seek(place.offset)
-        data = file.read(place.length)
-        if zlib.crc32(data) != place.crc:
+        path, entry = self._places[identity]
+        file = self._file(path)
+        file.seek(entry.offset)
+        data = file.read(entry.length)
+        if zlib.crc32(data) != entry.crc:
             raise DataError(
                 f"damaged block of game {identity}: wrong checksum",
-                where=str(place.path),
+                where=str(path),
                 hint="delete the file",
             )
         return data
@@ -149,35 +160,31 @@ class PackedBlocks(Mapping[str, bytes]):
 
 def merge_packs(paths: Sequence[Path], folder: Path, *, most_bytes: int = 64_000_000) -> None:
     """Write the blocks of some files to fewer files in `folder`, named by what they hold."""
-    group: list[tuple[Path, tuple[str, str, int, int, int]]] = []
+    group: list[tuple[Path, Entry]] = []
     size = 0
     for path in paths:
-        for row in read_index(path):
-            if group and size + row[3] > most_bytes:
+        for entry in read_index(path):
+            if group and size + entry.length > most_bytes:
                 _write_group(folder, group)
                 group, size = [], 0
-            group.append((path, row))
-            size += row[3]
+            group.append((path, entry))
+            size += entry.length
     if group:
         _write_group(folder, group)
 
 
-def _write_group(
-    folder: Path, group: Sequence[tuple[Path, tuple[str, str, int, int, int]]]
-) -> None:
+def _write_group(folder: Path, group: Sequence[tuple[Path, Entry]]) -> None:
     digest = hashlib.sha256()
-    for _, (_, key, *_) in group:
-        digest.update(key.encode())
+    for _, entry in group:
+        digest.update(entry.key.encode())
     target = folder / f"{digest.hexdigest()[:32]}{SUFFIX}"
     if not target.exists():
         write_pack(target, _rows_of(group))
 
 
-def _rows_of(
-    group: Sequence[tuple[Path, tuple[str, str, int, int, int]]],
-) -> Iterator[tuple[str, str, bytes]]:
+def _rows_of(group: Sequence[tuple[Path, Entry]]) -> Iterator[tuple[str, str, bytes]]:
     for path, rows in groupby(group, key=lambda pair: pair[0]):
         with path.open("rb") as file:
-            for _, (identity, key, offset, length, _) in rows:
-                file.seek(offset)
-                yield identity, key, file.read(length)
+            for _, entry in rows:
+                file.seek(entry.offset)
+                yield entry.game, entry.key, file.read(entry.length)

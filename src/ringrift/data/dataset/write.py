@@ -16,11 +16,12 @@ import numpy as np
 from ringrift.core.errors import NegativeResult, UsageError
 from ringrift.core.files import PARTIAL_SUFFIX, sync_folder, write_atomic
 from ringrift.core.versions import installed
-from ringrift.data.dataset.block import BlockHeader, read_block
+from ringrift.data.dataset.block import BlockHeader, read_block, read_header
 from ringrift.data.dataset.blocks import SYMMETRIES, arrived
 from ringrift.data.dataset.identity import dataset_identity, plies_digest, versions_of
 from ringrift.data.dataset.manifest import NAME, Manifest, Part
 from ringrift.data.dataset.npz import write_npz
+from ringrift.data.dataset.pack import PackedBlocks
 from ringrift.data.dataset.parts import part_arrays, sizes_of
 from ringrift.data.dataset.plan import Plan
 from ringrift.data.dataset.seats import skewed_seat
@@ -65,16 +66,23 @@ def dataset_id(plan: Plan, blocks: Mapping[str, bytes]) -> str:
 
 
 def draft(plan: Plan, blocks: Mapping[str, bytes]) -> Draft:
-    """Read all blocks once: window, id, weights, counts.
+    """Read the blocks of the window once: id, weights, counts.
 
     Raises `NegativeResult` for zero samples, a recorded distribution that did not arrive, a seat
     whose share of the samples is off by more than 10 points.
     """
-    collected = _Collected(plan)
-    for identity in plan.ids:
+    kept = cut_to_window(plan, _samples(plan, blocks))
+    collected = _Collected(kept)
+    for identity in kept.ids:
         collected.take(identity, blocks[identity])
-    kept = cut_to_window(plan, collected.samples)
-    return collected.draft(kept, request=plan.request)
+    return collected.draft(request=plan.request)
+
+
+def _samples(plan: Plan, blocks: Mapping[str, bytes]) -> Mapping[str, int]:
+    """Return the samples of each game; files of blocks tell them without being read."""
+    if isinstance(blocks, PackedBlocks):
+        return blocks.samples()
+    return {identity: read_header(blocks[identity]).samples for identity in plan.ids}
 
 
 class _Collected:
@@ -85,7 +93,6 @@ class _Collected:
         self.headers: dict[str, BlockHeader] = {}
         self.weights: dict[str, GameWeights] = {}
         self.plies: dict[str, str] = {}
-        self.samples: dict[str, int] = {}
         self.facts: dict[str, tuple[Counter[str], Counter[str], Counter[str], int, int, int]] = {}
 
     def take(self, identity: str, data: bytes) -> None:
@@ -99,7 +106,6 @@ class _Collected:
                 where=f"game {identity}",
             )
         self.headers[identity] = header
-        self.samples[identity] = header.samples
         self.weights[identity] = GameWeights(
             game=self.plan.by_id[identity],
             base=arrays["base_weight"].copy(),
@@ -116,8 +122,9 @@ class _Collected:
             int(counts.sum()),
         )
 
-    def draft(self, kept: Plan, *, request: str) -> Draft:
-        ids = [identity for identity in kept.ids if self.samples[identity]]
+    def draft(self, *, request: str) -> Draft:
+        kept = self.plan
+        ids = [identity for identity in kept.ids if self.headers[identity].samples]
         if not ids:
             raise NegativeResult(
                 f"zero samples: no decision in {len(kept.ids):,} games of {kept.config}",

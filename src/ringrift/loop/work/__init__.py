@@ -25,6 +25,7 @@ WORK: Mapping[JobKind, str] = {
     "match": f"{__name__}.matches:run",
     "dataset": f"{__name__}.dataset:run",
     "train": f"{__name__}.training:run",
+    "companion": f"{__name__}.training:run",
     "verify": f"{__name__}.verify:run",
     "tune": f"{__name__}.tune:run",
 }

@@ -34,7 +34,7 @@ def run(context: JobContext) -> Outcome:
     weights `init`; of a training `parent` and those of `numbers_of` and `verify.holdout_numbers`.
     """
     clock = Clock()
-    asked = cast("TrainSpec", checked("train", context.job.spec))
+    asked = cast("TrainSpec", checked(context.job.kind, context.job.spec))
     paths = Paths(context.root)
     if asked.init == "random":
         made = {"model_id": random_model(paths, asked), "init": asked.init}
