@@ -92,10 +92,15 @@ def test_its_training_is_over_the_same_samples_from_the_last_of_its_kind():
 
 def test_a_lineage_of_convolutional_nets_has_a_nnue_beside_it():
     first = model(FIRST, ago=5000.0, random=True, kind="cnn")
-    found = facts(models=(first, model(SECOND, kind="cnn", dataset=D1)))
-    (job,) = companions(run(found, chosen=CNN_FIRST))
+    found = facts(models=(first, model(SECOND, kind="cnn", dataset=D1)), games=4_999)
+    assert not companions(run(found, chosen=CNN_FIRST))  # a NNUE waits for more games
+    (job,) = companions(run(replace(found, games=5_000), chosen=CNN_FIRST))
     assert job.spec["kind"] == "nnue-policy"
     assert job.needs == JOB.needs
+    without = settings(training={"nets": ("cnn", "nnue"), "policy": {"enabled": False}})
+    assert not companions(run(replace(found, games=9_999), chosen=without))
+    (job,) = companions(run(replace(found, games=10_000), chosen=without))
+    assert job.spec["kind"] == "nnue"
 
 
 def test_the_lineage_goes_on_without_it():
