@@ -1,5 +1,6 @@
 """What is due beside a candidate's matches, by a clock of our own; milestones and ratings."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -87,6 +88,20 @@ def test_shadow_and_full_rounds_come_by_the_clock(store, paths):
     assert times == {"shadow": [900.0 * n for n in range(1, 9)], "full": [3600.0, 7200.0]}
     looked = clock.look(7500.0)
     assert (looked.last_shadow_at, looked.last_full_at) == (BORN + 7200, BORN + 7200)
+
+
+def test_shadow_rounds_look_at_a_running_training_and_not_at_companions(store, paths):
+    clock = Clock(store, paths, chain("first"), "first", "second", "third")
+    _, snapshot, companion = clock.models
+    clock.models[1:] = [replace(snapshot, unfinished=True), replace(companion, kind="cnn")]
+    rounds = {subject for _, subject, _ in clock.due(900, "shadow")}
+    assert rounds == {snapshot.id}
+    measured = set()
+    for _ in range(20):
+        measured |= {who for _, *both in clock.due(0, "calibration") for who in both}
+        clock.play(0, "calibration")
+    assert companion.id in measured
+    assert snapshot.id not in measured
 
 
 def test_a_round_is_the_same_until_the_next_is_due_and_is_not_made_up_for(store, paths):

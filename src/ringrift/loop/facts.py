@@ -87,8 +87,8 @@ class ModelFacts:
     """One model of a configuration, from its card.
 
     `games_upto` is the store's sequence number up to which its dataset looked, `trained_from` the
-    model whose weights it went on with, `random` whether its weights are random. `losses` are the
-    mean training losses of its epochs, nats.
+    model whose weights it went on with, `random` whether its weights are random, `unfinished` whether
+    they are those of a training under way. `losses` are the mean training losses of its epochs, nats.
     """
 
     id: str
@@ -98,6 +98,7 @@ class ModelFacts:
     games_upto: int | None = None
     trained_from: str | None = None
     random: bool = False
+    unfinished: bool = False
     games: int | None = None
     samples: int | None = None
     seconds: float | None = None
@@ -246,8 +247,3 @@ class ConfigFacts:
     def model(self, identity: str | None) -> ModelFacts | None:
         """Return what is known of a model."""
         return next((m for m in self.models if m.id == identity), None)
-
-    @property
-    def newest(self) -> ModelFacts | None:
-        """The model that was made last."""
-        return self.models[-1] if self.models else None

@@ -105,7 +105,8 @@ def newest_trained(facts: ConfigFacts) -> ModelFacts | None:
         (
             model
             for model in reversed(facts.models)
-            if not model.random and (champion is None or model.kind == champion.kind)
+            if not (model.random or model.unfinished)
+            and (champion is None or model.kind == champion.kind)
         ),
         None,
     )

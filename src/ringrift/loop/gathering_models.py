@@ -205,6 +205,7 @@ def _facts(
         games_upto=_whole(training.get("games_upto")),
         trained_from=next((name for name, role in described.parents if role == WARM_START), None),
         random=described.card.get("training") is None,
+        unfinished=bool(training.get("unfinished")),
         **{**card, **(told or {})},
     )
 

@@ -284,6 +284,8 @@ class History:
         self, facts: ConfigFacts, cycle: int, trainings: Sequence[RunningJob]
     ) -> None:
         for model in facts.models:
+            if model.unfinished:
+                continue
             if not model.random and model.id not in self._logged.trained:
                 # Its job goes on measuring it while matches begin.
                 job = trainings[0].id if trainings else None

@@ -183,7 +183,10 @@ class DatasetSpec(_Spec):
 
 
 class TrainSpec(_Spec):
-    """A model: of random weights where `init` says so, else from `parent` over `dataset`."""
+    """A model: of random weights where `init` says so, else from `parent` over `dataset`.
+
+    Every `snapshot_s` seconds an epoch becomes a model too, for shadow evaluations.
+    """
 
     config: str
     kind: NetKind
@@ -191,6 +194,7 @@ class TrainSpec(_Spec):
     init: Literal["random"] | None = None
     parent: str | None = None
     dataset: str | None = None
+    snapshot_s: Annotated[float, Field(gt=0)] | None = None
     values: TrainingValues = TrainingValues()
 
 

@@ -251,6 +251,7 @@ class Filing:
             seed=derived_seed(self.conditions.seed, facts.config, "train", dataset),
             parent=parent,
             dataset=dataset,
+            snapshot_s=self._snapshot_s,
             values=values,
         )
         reason = f"training from {short(parent or 'nothing')} on {short(dataset)}"
@@ -312,6 +313,11 @@ class Filing:
         )
 
     # --- any
+
+    @property
+    def _snapshot_s(self) -> float | None:
+        """How often shadow evaluations look at a running training."""
+        return self.settings.evaluation.shadow_interval_seconds if self.conditions.timed else None
 
     @property
     def _training_limit(self) -> float:

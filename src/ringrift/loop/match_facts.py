@@ -80,11 +80,12 @@ class ConfigMatches:
         reached = self._milestones.reached(decisions)
         needs = self._needs(chain, decisions, candidate, reached)
         rows = [self._row(model, chain.config) for model in reversed(models)]
+        finished = [self._row(m, chain.config) for m in reversed(models) if not m.unfinished]
         rounds = self._side.rounds()
         side = (
             *self._milestones.wanted(chain, reached),
             *self._side.wanted(chain, rows, rounds, now),
-            *self._calibration(chain, rows, candidate),
+            *self._calibration(chain, finished, candidate),
         )
         return Looked(
             matches=() if needs is None else needs.matches,

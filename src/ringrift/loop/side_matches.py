@@ -118,15 +118,17 @@ class SideMatches:
     ) -> tuple[MatchFacts, ...]:
         """Return the unfinished matches of the rounds that are due; `models` the newest first.
 
-        The shadow round measures the newest model, the full one the champion. The first of each
-        comes one interval after the first decision. A full round after a number of cycles begins with
-        the decision of the last of them.
+        The shadow round measures the newest model of the champion's kind, the full one the champion.
+        The first of each comes one interval after the first decision. A full round after a number of
+        cycles begins with the decision of the last of them.
         """
         if chain.champion is None or not models:
             return ()
         counted = self._after_cycles(chain, models, rounds)
         own = {match.plan for match in counted}
-        newest = models[0].id
+        kinds = {each.id: each.kind for each in models}
+        kind = kinds.get(chain.champion)
+        newest = next(each.id for each in models if kind in (None, each.kind))
         seen = {each.model_id for each in rounds.all}
         shadow_s = self._schedule.interval_s(_as_rounds(rounds), waiting=newest not in seen)
         full_s = self._schedule.full_s

@@ -20,6 +20,7 @@ from ringrift.core.files import write_atomic
 from ringrift.core.limits import State as LimitState
 from ringrift.core.metrics import Metrics, process_metrics
 from ringrift.core.metrics_server import MetricsServer, Pages
+from ringrift.loop.feedback import newest_trained
 from ringrift.loop.health import OF_JOB, HealthBook, HealthWord
 from ringrift.loop.plan import Plan, State
 from ringrift.loop.status import champion_rating
@@ -170,7 +171,7 @@ class Telemetry:
         metrics.set("ringrift_loop_elo_ci_low", low, config=config)
         metrics.set("ringrift_loop_elo_ci_high", high, config=config)
         metrics.set("ringrift_loop_quality_score", facts.gates.quality, config=config)
-        newest, champion = facts.newest, facts.model(facts.champion)
+        newest, champion = newest_trained(facts), facts.model(facts.champion)
         if newest is not None:
             metrics.set(
                 "ringrift_loop_training_loss", newest.validation_loss, config=config, kind="total"

@@ -46,7 +46,7 @@ class Job:
     the card calls it, its own name where it is None. `stores` are asked which plays they hold out, and
     the model is measured on those unless `measured` or `holdout` is off. With `curves` the run's
     folder gets pictures of its epochs. `workers` are processes of an export. `extra` is told in
-    `config.json`.
+    `config.json`. Every `snapshot_s` seconds an epoch of the training becomes a model (`train`).
     """
 
     request: Request
@@ -65,6 +65,7 @@ class Job:
     holdout: bool = True
     curves: bool = True
     label: str | None = None
+    snapshot_s: float | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -173,6 +174,7 @@ def run_training(
             on_progress=on_progress,
             stop=stop,
             curves=job.curves,
+            snapshot_s=job.snapshot_s,
         )
 
 

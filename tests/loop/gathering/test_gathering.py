@@ -16,13 +16,14 @@ from ringrift.data.quality.score import quality_score
 from ringrift.evaluation.participants import participant
 from ringrift.evaluation.plans import MatchPlan
 from ringrift.evaluation.sprt import SequentialTest
+from ringrift.loop.feedback import newest_trained
 from ringrift.loop.gathering import Gatherer, gather_readonly
 from ringrift.models.registry import model_path
 from ringrift.records import GameStore
 from ringrift.records.gate import Gate
 from ringrift.rules import BoardSpec
 
-from ...models.papers import decide
+from ...models.papers import decide, paper
 from ...records.tables import rows, tamper
 from .grown import CONFIG, new_root, played, random_model, run_of, searched, store_games, trained
 
@@ -214,6 +215,18 @@ def test_models_and_decisions(paths):
     decide(paths.models, "superseded", old)
     facts, _ = look(paths)
     assert facts.undecided == ((new, False),)
+
+
+def test_the_snapshot_of_a_training_is_no_candidate(paths):
+    first = random_model(paths)
+    decide(paths.models, "promoted", first)
+    training = {"run": "job1", "datasets": ["1" * 64], "unfinished": True}
+    parents = ((first, "snapshot"),)
+    taken = paper(paths.models, 1, config="square8_2p", parents=parents, training=training)
+    facts, _ = look(paths)
+    assert facts.model(taken).unfinished
+    assert facts.candidate is None
+    assert newest_trained(facts) is None
 
 
 def test_tests_since_the_last_promotion_are_counted(paths):

@@ -11,11 +11,14 @@ import torch
 from ringrift.core.errors import NegativeResult
 from ringrift.training.engine.averaging import Average
 from ringrift.training.engine.prefetch import BURST, Prefetch
+from ringrift.training.engine.run_folder import open_run
 from ringrift.training.engine.schedule import Schedule, temperature
 from ringrift.training.engine.session import Session, prepared
 from ringrift.training.engine.tally import TrainingDiverged
+from ringrift.training.engine.task import Lineage
+from ringrift.training.engine.trainer import train
 
-from .toy import ToyTask, same, settings_of, trained, weights
+from .toy import ToyTask, config_of, same, settings_of, trained, weights
 
 
 def lines(folder):
@@ -95,6 +98,38 @@ def test_other_random_numbers_of_the_process_change_nothing(tmp_path):
     assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_snapshots_are_models_of_their_own_and_change_nothing(tmp_path):
+    """The averaged weights of each epoch but the last, in a card from which nothing descends."""
+    settings = settings_of(epochs=4, early_stopping_patience=0)
+    trained(tmp_path / "plain", settings)
+    task = ToyTask(settings)
+    saved = []
+    whole = task.save
+
+    def save(folder, lineage):
+        path = whole(folder, lineage)
+        saved.append((lineage, weights(tmp_path / "told"), torch.rand(3)))
+        return path
+
+    task.save = save
+    lineage = Lineage(training={}, parents=({"id": "p" * 64, "role": "warm_start"},))
+    with open_run(tmp_path / "told" / "run", config_of(settings)) as run:
+        options = {"models": tmp_path / "told" / "models", "lineage": lineage}
+        train(task, settings, run, snapshot_s=1e-6, **options)
+    *snapshots, (last, final, _) = saved
+    assert [lineage.training["best_epoch"] for lineage, *_ in snapshots] == [1, 2, 3]
+    assert all(lineage.training["unfinished"] for lineage, *_ in snapshots)
+    assert {parent["role"] for lineage, *_ in snapshots for parent in lineage.parents} == {
+        "snapshot"
+    }
+    assert "unfinished" not in last.training
+    assert last.parents == lineage.parents
+    assert same(final, weights(tmp_path / "plain"))
+    assert not any(same(kept, final) for _, kept, _ in snapshots[:2])
+    _, none = trained(tmp_path / "rare", settings, snapshot_s=3600.0)
+    assert "unfinished" not in none.lineage.training
 
 
 def test_curves_are_left_out_on_request(tmp_path):

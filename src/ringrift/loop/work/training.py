@@ -144,6 +144,7 @@ def training_job(paths: Paths, asked: TrainSpec, context: JobContext) -> Job:
         stores=(paths.game_store,) if paths.game_store.is_file() else (),
         holdout=False,
         curves=False,
+        snapshot_s=asked.snapshot_s,
         extra={"job": context.job.id},
     )
 

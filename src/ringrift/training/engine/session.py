@@ -101,11 +101,16 @@ class Session(Generic[B]):
 
     def validate(self) -> dict[str, float | None]:
         """Measure the averaged weights on the validation samples."""
+        with self.averaged():
+            return self.task.validate()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the net be what is measured, with the averaged weights, while the block runs."""
         net = self.task.net.eval()
         with self.average.in_place(), torch.no_grad():
-            found = self.task.validate()
+            yield
         net.train()
-        return found
 
     def best_tensors(self) -> dict[str, Tensor]:
         """Return the weights that `validate` measures, on the CPU, by their name in the net."""

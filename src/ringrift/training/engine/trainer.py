@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import torch
 
 from ringrift.training.engine.checkpoint import KEPT, Checkpoints
 from ringrift.training.engine.curves import draw_curves
@@ -42,6 +44,8 @@ METRICS_EVERY = 50
 """Steps between two lines of metrics; what is not finite is found as late as that."""
 CHECKPOINT_EVERY_S = 60.0
 PROGRESS_EVERY_S = 1.0
+SNAPSHOT = "snapshot"
+"""Role of the parents of a snapshot: nothing descends from it."""
 WORSE_FACTOR, WORSE_EPOCHS = 3.0, 3
 """A validation loss above so many times the best, for so many epochs, ends the training."""
 
@@ -62,18 +66,33 @@ def train(
     on_progress: OnProgress | None = None,
     stop: Callable[[], bool] = lambda: False,
     curves: bool = True,
+    snapshot_s: float | None = None,
 ) -> TrainReport:
     """Train `task` in `run`, from its newest checkpoint on, and write the best model below `models`.
 
     Best is the epoch with the lowest validation loss; without validation samples, the last. What
     `measure` finds of the model is put into the report; the epochs' curves are drawn unless `curves`
-    is off. When `stop` says so a checkpoint is written and the report has the status `interrupted` and no model.
-    Raises `TrainingDiverged` for a loss or gradient that is not finite, or a validation loss three
-    times the best for three epochs; the best weights stay in the folder, in `best/`.
+    is off. Every `snapshot_s` seconds the weights of the epoch that ends become a model too, whose
+    card says that it is `unfinished`. When `stop` says so a checkpoint is written and the report has
+    the status `interrupted` and no model. Raises `TrainingDiverged` for a loss or gradient that is
+    not finite, or a validation loss three times the best for three epochs; the best weights stay in
+    the folder, in `best/`.
     """
     with prepared(settings):
         training = _Training(task, settings, run, on_progress, stop)
+        if snapshot_s is not None:
+            training.snapshots = _Snapshots(models, lineage, snapshot_s)
         return training.run_all(models, lineage, measure, curves=curves)
+
+
+@dataclass(slots=True)
+class _Snapshots:
+    """Where the models of a training under way go, how often in seconds, and when the last did."""
+
+    models: Path
+    lineage: Lineage
+    every_s: float
+    last: float = field(default_factory=time.monotonic)
 
 
 class _Training(Generic[B]):
@@ -100,6 +119,7 @@ class _Training(Generic[B]):
         self.best: Epoch | None = None
         self.worse = 0
         self.status: Status | None = None
+        self.snapshots: _Snapshots | None = None
         self.seconds_before = 0.0
         self.began = self.saved = self.told = self.mark = time.monotonic()
 
@@ -240,6 +260,22 @@ class _Training(Generic[B]):
         self._guard(validation.get("loss"))
         self.status = self._decide(epoch)
         self._checkpoint()
+        self._take_snapshot(epoch)
+
+    def _take_snapshot(self, epoch: Epoch) -> None:
+        """Write the weights of an epoch as a model, if it is time and more epochs follow."""
+        due = self.snapshots
+        if due is None or self._over() or time.monotonic() - due.last < due.every_s:
+            return
+        lineage = replace(
+            due.lineage,
+            training={**self._facts(epoch), **due.lineage.training, "unfinished": True},
+            parents=[{**parent, "role": SNAPSHOT} for parent in due.lineage.parents],
+        )
+        with torch.random.fork_rng(devices=[]), self.session.averaged():
+            path = self.task.save(due.models, lineage)
+        self.run.note(f"snapshot of epoch {epoch.epoch}: model {path.stem}")
+        due.last = self.mark = time.monotonic()
 
     def _is_better(self, loss: float | None) -> bool:
         best = None if self.best is None else self.best.validation.get("loss")
@@ -311,17 +347,21 @@ class _Training(Generic[B]):
         tensors, _ = self.best_weights.load(self.best.step)
         self.session.adopt(tensors)
         self.task.net.eval()
+        training = {**self._facts(self.best), **lineage.training}
+        return self.task.save(models, replace(lineage, training=training))
+
+    def _facts(self, epoch: Epoch) -> dict[str, Any]:
+        """Return what a card says of the training whose weights are those of an epoch."""
         options = asdict(self.settings)
-        facts = {
+        return {
             "epochs": len(self.epochs),
             "steps": self.session.step,
-            "best_epoch": self.best.epoch,
-            "losses": {"training": self.best.losses, "validation": self.best.validation},
+            "best_epoch": epoch.epoch,
+            "losses": {"training": epoch.losses, "validation": epoch.validation},
             "hyperparameters": {k: v for k, v in options.items() if k not in FREE_SETTINGS},
             "seed": self.settings.seed,
             "device": self.settings.device,
         }
-        return self.task.save(models, replace(lineage, training={**facts, **lineage.training}))
 
     def _report(
         self, status: Status, path: Path | None = None, measured: Measured | None = None
