@@ -42,7 +42,7 @@ from .rules_scene import (
 
 FULL = facts(new_games=234)
 PLAY = ["selfplay"] * 4
-OPEN_TEST = match(missing=range(8, 40))
+OPEN_TEST = match(games=80, missing=range(16, 80))
 ACCEPTED = match(complete=True, verdict="accept")
 REJECTED = match(complete=True, verdict="reject")
 READY = with_candidate(matches=(ACCEPTED,), ready_to_decide=True)
@@ -416,7 +416,7 @@ ROWS = {
         None,
         "evaluating",
         "0 of 40 games",
-        ["match"] * 3,
+        ["match"] * 2,
         [],
     ),
     "candidate with some games": (
@@ -425,7 +425,7 @@ ROWS = {
         None,
         None,
         "evaluating",
-        "8 of 40 games",
+        "16 of 80 games",
         ["match"] * 3,
         [],
     ),
@@ -435,7 +435,7 @@ ROWS = {
         None,
         None,
         "evaluating",
-        "8 of 40",
+        "16 of 80",
         ["match"] * 2,
         [],
     ),
@@ -445,7 +445,7 @@ ROWS = {
         None,
         None,
         "evaluating",
-        "8 of 40",
+        "16 of 80",
         ["match"] * 2,
         [],
     ),
@@ -455,7 +455,7 @@ ROWS = {
         None,
         None,
         "evaluating",
-        "8 of 40",
+        "16 of 80",
         ["match"] * 3,
         [],
     ),
@@ -465,7 +465,7 @@ ROWS = {
         None,
         None,
         "evaluating",
-        "8 of 40",
+        "16 of 80",
         ["match"] * 3,
         [],
     ),
@@ -544,7 +544,7 @@ ROWS = {
         None,
         None,
         "evaluating",
-        "8 of 40",
+        "16 of 80",
         ["match"] * 3,
         [Supersede],
     ),
@@ -554,7 +554,7 @@ ROWS = {
         None,
         None,
         "evaluating",
-        "8 of 40",
+        "16 of 80",
         ["match"] * 3,
         [],
     ),
@@ -717,7 +717,7 @@ def test_aborted_games_are_filed_three_times_and_then_hold_the_configuration():
         assert (job.kind, job.spec["attempt"], job.spec["games"]) == (
             "match",
             attempt,
-            [*range(16)],
+            [*range(32)],
         )
         known.append(result(job, aborted=[{"game": 9, "ply": 4, "reason": "NaN"}]))
     held = run(with_candidate(matches=(OPEN_TEST,)), seen(*known))
@@ -784,10 +784,10 @@ def test_four_blocks_of_tests_are_open_on_two_slots():
     assert kinds(plan)[:5] == ["match"] * 4 + ["selfplay"]
     assert all(job.prio == 0 for job in plan.jobs[:4])
     again = run(with_candidate(matches=(long,)), JobsSeen(open=plan.jobs[:3]))
-    assert [job.spec["games"][0] for job in again.jobs if job.kind == "match"] == [48]
+    assert [job.spec["games"][0] for job in again.jobs if job.kind == "match"] == [96]
 
 
-@pytest.mark.parametrize(("block", "size"), [(2, 16), (3, 18), (4, 16), (5, 20)])
+@pytest.mark.parametrize(("block", "size"), [(2, 32), (3, 33), (4, 32), (5, 35)])
 def test_the_jobs_of_a_match_are_whole_blocks(block, size):
     long = match(games=10 * size, missing=range(10 * size), block=block)
     games = [job.spec["games"] for job in run(with_candidate(matches=(long,))).jobs[:2]]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ringrift.loop.job_specs import NetKind
     from ringrift.loop.plan import Conditions
 
-CHUNK_GAMES = 16
+CHUNK_GAMES = 32
 """Games of a match's job, rounded up to whole blocks."""
 BASE_GB, COPIES, SAMPLE_BYTES, SAMPLES_A_GAME = 1.5, 3, 400, 70
 """Memory of datasets and trainings: the base, and the window's bytes so many times (`cluster.md` 6)."""
@@ -377,7 +377,7 @@ class Filing:
 
 
 def chunk_size(block: int) -> int:
-    """Return the games of a match's job: whole blocks, 16 games at least."""
+    """Return the games of a match's job: whole blocks, `CHUNK_GAMES` at least."""
     return -(-CHUNK_GAMES // block) * block
 
 

@@ -17,8 +17,10 @@ from ringrift.agents.search.answers import harvest
 from ringrift.agents.search.arrays import ERRORS, FORCED_RUN, HOW, PV_LENGTH, Forest
 from ringrift.agents.search.drawing import Temperature, constant, drawn
 from ringrift.agents.search.reusing import KEPT_GAMES, KeptTrees
+from ringrift.agents.search.rounds import rounds
 from ringrift.agents.spec import ResolvedSpec
 from ringrift.core.errors import DataError, UsageError
+from ringrift.nets.nnue.evaluator import NnueEvaluator
 from ringrift.rules import BoardSpec
 from ringrift.rules import layout as lay
 from ringrift.rules.geometry import board_tables
@@ -64,6 +66,7 @@ class LockstepSearch:
         self._board = board
         self._boards = board_tables(board)
         self._evaluator = evaluator
+        self._net = evaluator.parts() if isinstance(evaluator, NnueEvaluator) else None
         self._how = np.zeros(1, HOW)
         for name, value in how.items():
             self._how[name] = value
@@ -72,6 +75,8 @@ class LockstepSearch:
         self._moves = np.zeros(0, np.int64)
         self._offsets = np.zeros(1, np.int32)
         self._games = np.zeros(0, np.int32)
+        self._logits = np.zeros(0, np.float32)
+        self._values = np.zeros((0, board.players), np.float32)
         self._status = np.zeros(2, np.int64)
 
     def run(self, task: Task) -> list[Decision]:
@@ -103,6 +108,8 @@ class LockstepSearch:
             self._moves = move_buffer(self._board, games)
             self._offsets = np.zeros(games + 1, np.int32)
             self._games = np.zeros(games, np.int32)
+            self._logits = np.zeros(len(self._moves), np.float32)
+            self._values = np.zeros((games, self._board.players), np.float32)
 
     def _keys(self, choices: Choices) -> list[tuple[int, int] | None]:
         """Name the kept tree of each choice; None for one whose game stands twice in the batch."""
@@ -152,18 +159,31 @@ class LockstepSearch:
         self._check(n)
 
     def _simulate(self, task: Task, started: float | None) -> None:
-        f, roots, boards, work = self.forest, task.choices.states, self._boards, scratch()
-        n, status = len(roots), self._status
+        """Take rounds until all games are done, those of a net's policy many at a time.
+
+        Where time counts it is looked at after each round.
+        """
+        f, boards, n, status = self.forest, self._boards, len(task.choices), self._status
+        net = self._net if started is None else None
         while True:
-            k = walk.gather(
-                roots, n, self._leaves, self._games, boards, work, f.trees, f.nodes, f.edges,
-                f.forced, task.wanted, self._how, f.noise, f.path, f.vector, self._moves,
-                self._offsets, status,
+            walked = (
+                task.choices.states, n, self._leaves, self._games, boards, scratch(), f.trees,
+                f.nodes, f.edges, f.forced, task.wanted, self._how, f.noise, f.path, f.vector,
+                self._moves, self._offsets, status,
             )  # fmt: skip
+            k = (
+                walk.gather(*walked)
+                if net is None
+                else rounds(*walked, *net, self._logits, self._values)
+            )
             if k > 0:
                 offsets, games = self._offsets[: k + 1], self._games[:k]
                 moves = self._moves[: offsets[k]]
-                logits, values = self._evaluator.evaluate(self._leaves[:k], boards, moves, offsets)
+                logits, values = (
+                    self._evaluator.evaluate(self._leaves[:k], boards, moves, offsets)
+                    if net is None
+                    else (self._logits, self._values)
+                )
                 f.make_edge_room(f.trees["edges"][games], np.diff(offsets))
                 walk.absorb(
                     k, games, boards, f.trees, f.nodes, f.edges, moves, offsets, logits, values

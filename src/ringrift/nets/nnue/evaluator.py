@@ -65,6 +65,10 @@ class NnueEvaluator:
             )  # fmt: skip
         return logits, values
 
+    def parts(self) -> tuple[NDArray[Any], Net, Work] | None:
+        """Return what `forward.evaluate_policy` takes of the evaluator, None without a policy head."""
+        return (self._scratch, self._net, self._work) if self.prior == "policy" else None
+
     def predict(
         self,
         states: NDArray[Any],
