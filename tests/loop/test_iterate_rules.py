@@ -176,8 +176,7 @@ def test_nobody_waits_for_a_tournament_that_will_not_be_played():
 
 
 def test_a_candidate_is_measured_beside_the_tournament():
-    given = replace(
-        AFTER_CYCLES, undecided=((SECOND, True),), matches=(match(missing=range(8, 40)),)
-    )
+    test = match(games=80, missing=range(16, 80))
+    given = replace(AFTER_CYCLES, undecided=((SECOND, True),), matches=(test,))
     assert run(given).configs[0].state == "evaluating"
     assert kinds(run(given)).count("match") == 4
