@@ -270,7 +270,12 @@ class History:
                 result.config,
                 cycle,
                 result.job_id,
-                {**_numbers(result.numbers), "model": made, "seconds": seconds},
+                {
+                    **_numbers(result.numbers),
+                    "model": made,
+                    "net": result.numbers.get("kind"),
+                    "seconds": seconds,
+                },
             )
 
     def _training_finished(
@@ -291,6 +296,7 @@ class History:
                 job = trainings[0].id if trainings else None
                 data = {
                     "model": model.id,
+                    "net": model.kind,
                     "losses": list(model.losses),
                     "validation_loss": model.validation_loss,
                     "samples": model.samples,

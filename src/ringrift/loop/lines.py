@@ -116,8 +116,9 @@ def _progress_words(data: Data) -> str:
 
 def _training_words(data: Data) -> str:
     seconds = data.get("seconds")
+    net = f" ({data['net']})" if data.get("net") else ""
     parts = [
-        f"model {str(data['model'])[:6]}" if data.get("model") else None,
+        f"model {str(data['model'])[:6]}{net}" if data.get("model") else None,
         _loss_words(data.get("losses") or []),
         f"{grouped(data['samples'])} samples" if data.get("samples") else None,
         None if seconds is None else duration(seconds),
