@@ -225,12 +225,11 @@ class Filing:
             upto=facts.max_seq,
             values=values,
         )
-        window = self.settings.training.window_games * SAMPLES_A_GAME
         return self._job(
             "dataset",
             facts.config,
             spec.model_dump(),
-            needs=Needs(mem_gb=_memory_gb(window)),
+            needs=Needs(mem_gb=_memory_gb(self._window)),
             timeout_s=self._training_limit,
             prio=URGENT,
             reason=f"samples for a training from {short(parent or 'nothing')}",
@@ -274,12 +273,11 @@ class Filing:
             dataset=learned.dataset,
             values=values,
         )
-        window = self.settings.training.window_games * SAMPLES_A_GAME
         return self._job(
             "companion",
             facts.config,
             spec.model_dump(),
-            needs=self._learning(learned.samples or window),
+            needs=self._learning(learned.samples or self._window),
             timeout_s=self._training_limit,
             reason=f"{kind} beside {short(learned.id)}, from {short(parent or 'random weights')}",
         )
@@ -307,7 +305,7 @@ class Filing:
             "tune",
             config,
             spec.model_dump(),
-            needs=self._learning(settings.training.window_games * SAMPLES_A_GAME),
+            needs=self._learning(self._window),
             timeout_s=limit_s,
             reason=why,
         )
@@ -318,6 +316,11 @@ class Filing:
     def _snapshot_s(self) -> float | None:
         """How often shadow evaluations look at a running training."""
         return self.settings.evaluation.shadow_interval_seconds if self.conditions.timed else None
+
+    @property
+    def _window(self) -> int:
+        """Samples of the newest games that a training learns from."""
+        return self.settings.training.window_games * SAMPLES_A_GAME
 
     @property
     def _training_limit(self) -> float:

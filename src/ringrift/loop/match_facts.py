@@ -80,7 +80,8 @@ class ConfigMatches:
         reached = self._milestones.reached(decisions)
         needs = self._needs(chain, decisions, candidate, reached)
         rows = [self._row(model, chain.config) for model in reversed(models)]
-        finished = [self._row(m, chain.config) for m in reversed(models) if not m.unfinished]
+        unfinished = {model.id for model in models if model.unfinished}
+        finished = [row for row in rows if row.id not in unfinished]
         rounds = self._side.rounds()
         side = (
             *self._milestones.wanted(chain, reached),
